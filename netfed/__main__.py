@@ -1,0 +1,3 @@
+from netfed.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""From a scenario to the parts of its run."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netfed.plugin import Plugin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netfed.scenario import Scenario
+    from netfed.simulation import Simulation
+
+
+def build(scenario: Scenario, store: Path, workers: int | None = None) -> Simulation:
+    """Build a run that has not begun.
+
+    Args:
+        scenario: What to play.
+        store: Folder of values by key, found or created; runs may share it.
+        workers: Threads, instead of the scenario's number.
+
+    Raises:
+        ScenarioError: Parts of the scenario do not fit each other or their data.
+    """
+    from simpy import Environment
+
+    from netfed.codecs.coder import Coder
+    from netfed.graph import Graph, Store
+    from netfed.learning.data.shares import deal
+    from netfed.learning.task import Classification
+    from netfed.learning.tensors import TENSORS
+    from netfed.learning.trainer import Trainer
+    from netfed.namespace import fingerprint, foreign_sources
+    from netfed.network.network import Network
+    from netfed.network.profiles import CLOUD
+    from netfed.recorder import Recorder
+    from netfed.simulation import Simulation
+    from netfed.streams import Streams
+
+    env = Environment()
+    streams = Streams(scenario.seed)
+    recorder = Recorder(lambda: env.now)
+    foreign = [*foreign_sources(type(spec) for spec in _plugins(scenario)), *scenario.model.sources()]
+    provenance = fingerprint(scenario.executor.numerics, foreign)
+    pool = scenario.executor.pool(workers)
+    graph = Graph(Store(store, provenance["namespace"]), pool, scenario.executor.lazy)
+    task = scenario.task
+    shares = deal(
+        task.dataset, task.split, task.partition, task.hands, task.tests_per_device, scenario.devices.count, streams
+    )
+    trainer = Trainer(
+        graph, Classification(shares), scenario.model, scenario.adapter, scenario.rule, scenario.pretraining, streams
+    )
+    return Simulation(
+        env=env,
+        streams=streams,
+        recorder=recorder,
+        network=Network(env, scenario.network, scenario.topology, scenario.devices, streams, recorder),
+        cloud=CLOUD,
+        graph=graph,
+        pool=pool,
+        trainer=trainer,
+        codec=Coder(graph, scenario.codec, trainer.layout, trainer.frozen, TENSORS, streams),
+        scheme=scenario.scheme,
+        references=scenario.references,
+        window=scenario.executor.window,
+        evaluate_every=scenario.evaluate_every,
+        fingerprint=provenance,
+    )
+
+
+def _plugins(spec: Any) -> Iterator[Plugin]:
+    """Yield every plug-in that a spec is made of."""
+    if isinstance(spec, Plugin):
+        yield spec
+    if is_dataclass(spec):
+        for field in fields(spec):
+            yield from _plugins(getattr(spec, field.name))

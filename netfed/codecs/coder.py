@@ -1,0 +1,113 @@
+"""Plans payloads: sizes from shapes now, bytes when somebody reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from netfed.codecs.float32 import Float32
+from netfed.codecs.spec import Codec
+from netfed.graph import Form, Graph, Node
+from netfed.layout import Layout
+from netfed.plugin import plain
+from netfed.streams import Streams
+
+if TYPE_CHECKING:
+    from netfed.codecs.spec import State, Tensors
+
+
+class Sender(Protocol):
+    """A device in one of its participations."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def draw(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What travels over a link.
+
+    Attributes:
+        bits: Its length, header included.
+        decoded: Node of what the receiver makes of it; None for a model, which arrives as it is.
+        state: Node of the sender's state once the receiver has acknowledged it; None if the codec keeps none.
+    """
+
+    bits: int
+    decoded: Node | None = None
+    state: Node | None = None
+
+
+class _Sent(NamedTuple):
+    payload: bytes
+    state: State | None
+
+
+class Coder:
+    """Both ends of the links: what devices encode, with the state of each, and what the server decodes.
+
+    Args:
+        graph: Where the nodes live.
+        codec: Of uploads. Models go down uncompressed.
+        layout: Of what is trained and sent.
+        frozen: Of what a device is sent once, before its first training.
+        form: How tensors are stored: devices' states are.
+        streams: Seeds of codecs that draw.
+    """
+
+    def __init__(
+        self, graph: Graph, codec: Codec, layout: Layout, frozen: Layout, form: Form, streams: Streams
+    ) -> None:
+        self._graph = graph
+        self._codec = codec
+        self._layout = layout
+        self._form = form
+        self._streams = streams
+        self._states: dict[int, Node] = {}
+        self._update_bits = codec.bits(layout)
+        self._model_bits = Float32().bits(layout)
+        self._frozen_bits = Float32().bits(frozen) if frozen else 0
+
+    def encode_model(self, held: int) -> Payload:
+        """Return the payload that brings a device up to date.
+
+        Args:
+            held: The version that it holds; -1 means that it lacks the frozen part too.
+        """
+        return Payload(self._model_bits + (self._frozen_bits if held < 0 else 0))
+
+    def encode(self, delta: Node, device: Sender) -> Payload:
+        """Plan a device's upload: encoded from its state as last acknowledged."""
+        state = self._states.get(device.id)
+        seed = self._streams.seed("codec", device.id, device.draw)
+        recipe = [plain(self._codec), seed]
+        reads = (delta,) if state is None else (delta, state)
+        label = f"encoding on device {device.id}, draw {device.draw}"
+        sent = self._graph.node("payload", recipe, reads, partial(self._send, seed), label=label)
+        decoded = self._graph.node("decoded", (), (sent,), self._receive)
+        next_state = self._graph.node("state", (), (sent,), _state_of, self._form) if self._codec.stateful else None
+        return Payload(self._update_bits, decoded, next_state)
+
+    def acknowledge(self, device: Sender, payload: Payload) -> None:
+        """Commit a device's state: the server has its upload."""
+        if payload.state is not None:
+            self._states[device.id] = payload.state
+
+    def _send(self, seed: int, delta: Tensors, state: State | None = None) -> _Sent:
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+        body, next_state = self._codec.encode(delta, self._layout, state, generator)
+        return _Sent(self._codec.serialise(body, self._layout), next_state)
+
+    def _receive(self, sent: _Sent) -> Tensors:
+        return self._codec.decode(self._codec.parse(sent.payload, self._layout), self._layout)
+
+
+def _state_of(sent: _Sent) -> State:
+    assert sent.state is not None
+    return sent.state

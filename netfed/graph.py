@@ -1,0 +1,268 @@
+"""Training as a lazy, keyed graph.
+
+A model version, a local update, an encoded payload, a device's state and an evaluation are nodes. A node's key is the
+digest of its recipe and of the keys that it reads: never of simulated time, of event order or of the executor's width.
+Its value is computed when it is first read, and opaque here: this module knows no tensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from netfed.errors import RunFolderError, SimulationError
+
+_MAGIC = b"netfed-entry 1\n"
+_MISSING: Any = object()
+
+
+def digest(*recipe: Any) -> str:
+    """Return the sha256 (hex) of plain data in canonical JSON."""
+    text = json.dumps(recipe, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Form(Protocol):
+    """How a value looks in the store. Both directions are exact to the bit."""
+
+    def dump(self, value: Any) -> bytes: ...
+
+    def load(self, data: bytes) -> Any: ...
+
+
+class Scalars:
+    """Plain data as JSON (floats survive exactly: Python writes their shortest round-trip form)."""
+
+    def dump(self, value: Any) -> bytes:
+        return json.dumps(value, sort_keys=True).encode()
+
+    def load(self, data: bytes) -> Any:
+        return json.loads(data)
+
+
+SCALARS = Scalars()
+
+
+class Store:
+    """Values by key, one file each, found again by any later run whose recipes are the same.
+
+    Args:
+        folder: Shared by all namespaces; created when first written to.
+        namespace: Digest of all that bits depend on besides the recipe (sources, library versions, CPU capability).
+    """
+
+    def __init__(self, folder: Path, namespace: str) -> None:
+        self._folder = folder / namespace[:16]
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def __contains__(self, key: str) -> bool:
+        return (self._folder / key).exists()
+
+    def load(self, key: str, form: Form) -> Any:
+        """Return the value under ``key``.
+
+        Raises:
+            RunFolderError: The entry is damaged.
+        """
+        return form.load(read_entry(self._folder / key))
+
+    def save(self, key: str, form: Form, value: Any) -> None:
+        """Write a value so that a reader, or a crash, sees all of it or nothing."""
+        body = form.dump(value)
+        write_whole(self._folder / key, _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file's content in one step: a reader, or a crash, sees the old or the new, never a part."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_entry(path: Path) -> bytes:
+    """Return the body of a store entry after comparing it with the sha256 that it carries.
+
+    Raises:
+        RunFolderError: The entry is damaged.
+    """
+    data = path.read_bytes()
+    head = len(_MAGIC) + 64 + 1
+    body = data[head:]
+    if data[:head] != _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n":
+        raise RunFolderError(f"{path}: damaged; delete it and resume: its value is then computed anew")
+    return body
+
+
+class Node:
+    """A value that is computed when first read.
+
+    Attributes:
+        kind: What it is, for counting and for messages.
+        key: Digest of the recipe and of the keys of ``reads``.
+        reads: What ``compute`` is called with, in order; let go of once the value is known.
+        form: How it is stored; None means that it is not.
+        label: Names it to a user when its computation fails.
+    """
+
+    __slots__ = ("compute", "form", "key", "kind", "label", "reads", "status", "value")
+
+    def __init__(
+        self,
+        kind: str,
+        recipe: Sequence[Any],
+        reads: Sequence[Node],
+        compute: Callable[..., Any],
+        form: Form | None,
+        label: str,
+    ) -> None:
+        self.kind = kind
+        self.key = digest(kind, recipe, [node.key for node in reads])
+        self.reads: tuple[Node, ...] = tuple(reads)
+        self.compute: Callable[..., Any] | None = compute
+        self.form = form
+        self.label = label
+        self.status = "planned"
+        self.value: Any = _MISSING
+
+    @property
+    def settled(self) -> bool:
+        """Whether the value is at hand or in the store."""
+        return self.compute is None
+
+    def _settle(self) -> None:
+        self.compute = None
+        self.reads = ()
+
+
+Execute = Callable[[Sequence[Callable[[], Any]]], Iterable[Any]]
+
+
+class Graph:
+    """Makes nodes and reads them.
+
+    Args:
+        store: Where nodes with a form are kept.
+        execute: Runs calls that do not depend on each other and yields their results in the same order.
+        lazy: If false, each node is computed when it is made, whether anyone reads it or not. The values are the
+            same; it is there to show just that, and what laziness saves.
+    """
+
+    def __init__(self, store: Store, execute: Execute, lazy: bool = True) -> None:
+        self._store = store
+        self._execute = execute
+        self._lazy = lazy
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def node(
+        self,
+        kind: str,
+        recipe: Sequence[Any],
+        reads: Sequence[Node],
+        compute: Callable[..., Any],
+        form: Form | None = None,
+        label: str = "",
+    ) -> Node:
+        """Plan a value: ``compute(*values of reads)``, a function of the recipe and of ``reads`` alone."""
+        node = Node(kind, recipe, reads, compute, form, label or kind)
+        self._counts[kind, "planned"] += 1
+        if not self._lazy:
+            self.settle([node])
+        return node
+
+    def counts(self, kind: str) -> dict[str, int]:
+        """Return how many nodes of a kind were ``planned``, and how many of these were computed (``trained``), stood
+        in for by a stored value (``reused``), or read by nobody (``skipped``).
+        """
+        planned, trained, reused = (self._counts[kind, status] for status in ("planned", "trained", "reused"))
+        return {"planned": planned, "trained": trained, "reused": reused, "skipped": planned - trained - reused}
+
+    def read(self, nodes: Sequence[Node]) -> list[Any]:
+        """Return the nodes' values. What they need is computed together; nothing else is.
+
+        Raises:
+            RunFolderError: A stored value is damaged.
+            SimulationError: A computation failed; the message names it, its cause is chained.
+        """
+        self.settle(nodes)
+        return [self._value(node) for node in nodes]
+
+    def settle(self, nodes: Iterable[Node]) -> None:
+        """Make sure that each node's value is at hand or in the store. Raises as `read` does."""
+        waiting = self._unsettled(nodes)
+        while waiting:
+            ready = [node for node in waiting if all(read.settled for read in node.reads)]
+            calls = [self._call(node) for node in ready]
+            for node, value in zip(ready, self._execute(calls), strict=True):
+                self._mark(node, "trained")
+                node.value = value
+                if node.form is not None:
+                    self._store.save(node.key, node.form, value)
+                node._settle()
+            waiting = [node for node in waiting if not node.settled]
+
+    def _unsettled(self, nodes: Iterable[Node]) -> list[Node]:
+        """List what must be computed, settling on the way what the store has. Versions form long chains: no recursion."""
+        found: dict[int, Node] = {}
+        stack = list(nodes)
+        while stack:
+            node = stack.pop()
+            if node.settled or id(node) in found:
+                continue
+            if node.form is not None and node.key in self._store:
+                for spared in _beneath(node):
+                    self._mark(spared, "reused")
+                node._settle()
+                continue
+            found[id(node)] = node
+            stack.extend(node.reads)
+        return list(found.values())[::-1]
+
+    def _call(self, node: Node) -> Callable[[], Any]:
+        assert node.compute is not None
+        values = [self._value(read) for read in node.reads]
+        return partial(_named, node.label, node.compute, values)
+
+    def _value(self, node: Node) -> Any:
+        if node.value is _MISSING:
+            assert node.form is not None
+            node.value = self._store.load(node.key, node.form)
+        return node.value
+
+    def _mark(self, node: Node, status: str) -> None:
+        if node.status != "planned":
+            self._counts[node.kind, node.status] -= 1
+        node.status = status
+        self._counts[node.kind, status] += 1
+
+
+def _named(label: str, compute: Callable[..., Any], values: Sequence[Any]) -> Any:
+    try:
+        return compute(*values)
+    except Exception as error:
+        raise SimulationError(f"{label}: {type(error).__name__}: {error}") from error
+
+
+def _beneath(node: Node) -> Iterator[Node]:
+    """Yield the node and the unsettled, uncomputed ones that only it would have needed."""
+    seen: set[int] = set()
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if current.settled or id(current) in seen or (current.status == "reused" and current is not node):
+            continue
+        seen.add(id(current))
+        yield current
+        stack.extend(current.reads)

@@ -1,0 +1,1 @@
+"""Networks that devices train, and what a scenario says about them."""

@@ -1,0 +1,45 @@
+"""HOW a local step is computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netfed.plugin import Plugin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Generator, Tensor
+    from torch.nn import Module
+
+
+class Rule(Plugin):
+    """A device's local training: a function of the model, the data and one generator, and of nothing else."""
+
+    batch_size: int
+    epochs: int
+
+    def fit(
+        self,
+        module: Module,
+        parameters: Sequence[Tensor],
+        inputs: Tensor,
+        labels: Tensor,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        generator: Generator,
+    ) -> None:
+        """Train ``parameters`` of ``module`` in place.
+
+        Args:
+            module: In training mode.
+            parameters: Those of the module's parameters that the adapter trains.
+            inputs: [example, ...].
+            labels: [example].
+            loss: Mean loss over a batch, from outputs and labels.
+            generator: The only source of randomness: batch order, say.
+        """
+        raise NotImplementedError
+
+    def lasting(self, epochs: int) -> Rule:
+        """Return the same rule with another number of epochs."""
+        raise NotImplementedError

@@ -1,0 +1,107 @@
+"""What is to be learned: examples as tensors, the loss, and the metric that a result is read by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from netfed.learning.data.shares import Shares
+from netfed.learning.rules.backprop import channels_last
+
+_EVALUATION_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class TaskExamples:
+    """Some of a task's examples.
+
+    Attributes:
+        inputs: float32 [example, ...].
+        labels: int64 [example].
+        digest: sha256 of the bytes of both.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Classification:
+    """Classification with cross-entropy; the metric is accuracy, the mean over test groups.
+
+    A test group is one device's unseen examples in its own hand, or the one common test where all write alike.
+
+    Args:
+        shares: Who has which examples.
+    """
+
+    metric = "accuracy"
+
+    def __init__(self, shares: Shares) -> None:
+        self._shares = shares
+        self._inputs = torch.from_numpy(shares.train.inputs)
+        self._labels = torch.from_numpy(shares.train.labels)
+        self._offsets: list[int] = shares.train_offsets.tolist()
+        self._groups: list[int] = shares.test_offsets.tolist()
+        self.classes = shares.classes
+        self.shape: tuple[int, ...] = tuple(self._inputs.shape[1:])
+        self.cloud = TaskExamples(
+            torch.from_numpy(shares.cloud.inputs), torch.from_numpy(shares.cloud.labels), shares.digest
+        )
+        self.tests = TaskExamples(
+            torch.from_numpy(shares.test.inputs), torch.from_numpy(shares.test.labels), shares.digest
+        )
+
+    @property
+    def devices(self) -> int:
+        """Number of devices."""
+        return len(self._offsets) - 1
+
+    def share(self, device: int) -> TaskExamples:
+        """Return one device's training examples (views)."""
+        part = slice(self._offsets[device], self._offsets[device + 1])
+        return TaskExamples(self._inputs[part], self._labels[part], self._shares.shard_digests[device])
+
+    def pool(self) -> TaskExamples:
+        """Return all devices' training examples."""
+        return TaskExamples(self._inputs, self._labels, self._shares.digest)
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy of a batch.
+
+        Args:
+            outputs: Logits [example, class].
+            labels: [example].
+        """
+        return F.cross_entropy(outputs, labels)
+
+    def evaluate(self, module: nn.Module, device: int | None = None) -> Mapping[str, float]:
+        """Return accuracy and loss, each the mean over test groups, or those of one device's group.
+
+        Args:
+            module: Any mode; left in evaluation mode.
+            device: Whose tests; None means all.
+        """
+        groups = self._groups
+        if device is not None and len(groups) > 2:
+            groups = groups[device : device + 2]
+        module.eval()
+        correct, losses = [], []
+        with torch.no_grad():
+            for start in range(groups[0], groups[-1], _EVALUATION_BATCH):
+                part = slice(start, min(start + _EVALUATION_BATCH, groups[-1]))
+                outputs = module(channels_last(self.tests.inputs[part]))
+                correct.append(outputs.argmax(1) == self.tests.labels[part])
+                losses.append(F.cross_entropy(outputs, self.tests.labels[part], reduction="none"))
+        sizes = [end - start for start, end in zip(groups[:-1], groups[1:], strict=True)]
+        return {
+            name: float(torch.stack([group.mean() for group in torch.cat(values).double().split(sizes)]).mean())
+            for name, values in (("accuracy", correct), ("loss", losses))
+        }

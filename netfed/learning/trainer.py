@@ -1,0 +1,261 @@
+"""Plans training as graph nodes; does it when they are read."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import threading
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from netfed.graph import SCALARS, Graph, Node
+from netfed.layout import Layout
+from netfed.learning.adapters import Adapter
+from netfed.learning.cost import Cost, step_cost
+from netfed.learning.draws import JobDraws, probe
+from netfed.learning.models.spec import Model
+from netfed.learning.rules.spec import Rule
+from netfed.learning.task import Classification, TaskExamples
+from netfed.learning.tensors import TENSORS, Tensors, layout_of
+from netfed.plugin import plain
+from netfed.streams import Streams
+
+
+class Client(Protocol):
+    """Who trains: a device in one of its participations."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def draw(self) -> int: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Update:
+    """A device's planned training.
+
+    Attributes:
+        delta: Its value: what training adds to the model, by name.
+        cost: FLOPs and bytes moved, counted from the real model.
+        examples: On which it trains.
+    """
+
+    delta: Node
+    cost: Cost
+    examples: int
+
+
+class Trainer:
+    """Local training, its reference lines and evaluation, for one task.
+
+    Args:
+        graph: Where the nodes live.
+        task: Data and loss.
+        model: Architecture.
+        adapter: What trains.
+        rule: How it trains.
+        pretraining: How the cloud trains the whole model beforehand; None starts from random weights.
+        streams: Seeds of weights, batch order and dropout.
+
+    Attributes:
+        base: Node of the weights that devices start from, all of them.
+        initial: Node of version 0: what is trained and sent.
+        layout: Shapes of what is trained and sent, parameters then buffers.
+        frozen: Shapes of what a device is sent once.
+        epochs: Local passes over a device's data in one participation.
+
+    Raises:
+        ValueError: Model, adapter and data do not fit; the message says how.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        task: Classification,
+        model: Model,
+        adapter: Adapter,
+        rule: Rule,
+        pretraining: Rule | None,
+        streams: Streams,
+    ) -> None:
+        self._graph = graph
+        self._task = task
+        self._rule = rule
+        self.epochs = rule.epochs
+        self._pretraining = pretraining
+        self._streams = streams
+        self._local = threading.local()
+        self._step_costs: dict[tuple[bool, int], Cost] = {}
+
+        self._plain = model.build(task.shape, task.classes, streams.seed("model"))
+        self._adapted = copy.deepcopy(self._plain)
+        adapter.attach(self._adapted, streams.seed("adapter"))
+        self._draws = probe(self._plain, task.pool().inputs[: rule.batch_size])
+
+        trained = [name for name, parameter in self._adapted.named_parameters() if parameter.requires_grad]
+        buffers = [name for name, _ in self._adapted.named_buffers() if name in self._adapted.state_dict()]
+        state = self._adapted.state_dict()
+        self.layout = layout_of({name: state[name] for name in [*trained, *buffers]}, trained)
+        self.frozen: Layout = layout_of({name: t for name, t in state.items() if name not in self.layout}, ())
+
+        seeded = [plain(model), streams.seed("model")]
+        if pretraining is None:
+            self.base = graph.node("initial", seeded, (), partial(_state, self._plain))
+        else:
+            recipe = [*seeded, plain(pretraining), task.cloud.digest, streams.seed("pretraining")]
+            self.base = graph.node("pretrained", recipe, (), self._pretrain, TENSORS, "pre-training")
+        self._learner = [plain(adapter), streams.seed("adapter"), plain(rule)]
+        self.initial = graph.node("model", self._learner[:2], (self.base,), self._adopt, TENSORS)
+
+    def begin(self, device: Client, model: Node) -> Update:
+        """Plan a device's local training of ``model``: nothing is computed before the delta is read."""
+        share = self._task.share(device.id)
+        seed = self._streams.seed("training", device.id, device.draw)
+        delta = self._graph.node(
+            "update",
+            [self._learner, share.digest, seed],
+            (self.base, model),
+            partial(self._train, self._rule, share, seed),
+            label=f"training on device {device.id}, draw {device.draw}",
+        )
+        return Update(delta, self.cost(len(share)), len(share))
+
+    def evaluation(self, model: Node) -> Node:
+        """Plan the evaluation of a model; its value is ``{"accuracy": ..., "loss": ...}``."""
+        reads = (self.base, model)
+        return self._graph.node("evaluation", [self._task.tests.digest], reads, self._evaluate, SCALARS)
+
+    def central(self, epochs: int) -> Node:
+        """Plan the reference line of all devices' data in one place; its value is an evaluation."""
+        pool = self._task.pool()
+        seed = self._streams.seed("central")
+        rule = self._rule.lasting(epochs)
+        delta = self._graph.node(
+            "reference",
+            [self._learner, pool.digest, seed, epochs],
+            (self.base, self.initial),
+            partial(self._train, rule, pool, seed),
+            label="training of the central reference",
+        )
+        model = self._graph.node("model", ["central"], (self.initial, delta), _sum, TENSORS)
+        return self.evaluation(model)
+
+    def local(self, device: int, epochs: int) -> Node:
+        """Plan the reference line of one device that learns alone; its value is an evaluation on its own tests."""
+        share = self._task.share(device)
+        seed = self._streams.seed("local", device)
+        rule = self._rule.lasting(epochs)
+        return self._graph.node(
+            "reference",
+            [self._learner, share.digest, seed, epochs, self._task.tests.digest, device],
+            (self.base, self.initial),
+            partial(self._train_and_test, rule, share, seed, device),
+            SCALARS,
+            f"training of the local reference on device {device}",
+        )
+
+    def cost(self, examples: int) -> Cost:
+        """Return what one participation computes, counted from real steps of the real model."""
+        return self._cost(self._adapted, self._rule, examples)
+
+    def pretraining_cost(self) -> Cost:
+        """Return what the cloud computes before version 0."""
+        if self._pretraining is None:
+            return Cost(0.0, 0.0)
+        return self._cost(self._plain, self._pretraining, len(self._task.cloud))
+
+    def _cost(self, module: nn.Module, rule: Rule, examples: int) -> Cost:
+        full, rest = divmod(examples, rule.batch_size)
+        cost = self._step_cost(module, rule, rule.batch_size) * full if full else Cost(0.0, 0.0)
+        if rest:
+            cost = cost + self._step_cost(module, rule, rest)
+        return cost * rule.epochs
+
+    def _step_cost(self, module: nn.Module, rule: Rule, batch: int) -> Cost:
+        key = (module is self._plain, batch)
+        if key not in self._step_costs:
+            replica = _Replica(module)
+            pool = self._task.pool()
+            examples = torch.arange(batch) % len(pool)
+            once, inputs, labels = rule.lasting(1), pool.inputs[examples], pool.labels[examples]
+            self._step_costs[key] = step_cost(lambda: self._fit(replica, once, inputs, labels, 0))
+        return self._step_costs[key]
+
+    def _replica(self, module: nn.Module) -> _Replica:
+        """This thread's own copy: training changes parameters in place."""
+        replicas: dict[bool, _Replica] = self._local.__dict__.setdefault("replicas", {})
+        key = module is self._plain
+        if key not in replicas:
+            replicas[key] = _Replica(module)
+        return replicas[key]
+
+    def _fit(self, replica: _Replica, rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        replica.module.train()
+        if self._draws:
+            with JobDraws(generator):
+                rule.fit(replica.module, replica.parameters, inputs, labels, self._task.loss, generator)
+        else:
+            rule.fit(replica.module, replica.parameters, inputs, labels, self._task.loss, generator)
+
+    def _train(self, rule: Rule, examples: TaskExamples, seed: int, base: Tensors, model: Tensors) -> Tensors:
+        replica = self._replica(self._adapted)
+        replica.load(base, model)
+        self._fit(replica, rule, examples.inputs, examples.labels, seed)
+        return {name: (replica.tensors[name].detach() - value).contiguous() for name, value in model.items()}
+
+    def _train_and_test(
+        self, rule: Rule, examples: TaskExamples, seed: int, device: int, base: Tensors, model: Tensors
+    ) -> Mapping[str, float]:
+        self._train(rule, examples, seed, base, model)
+        return self._task.evaluate(self._replica(self._adapted).module, device)
+
+    def _evaluate(self, base: Tensors, model: Tensors) -> Mapping[str, float]:
+        replica = self._replica(self._adapted)
+        replica.load(base, model)
+        return self._task.evaluate(replica.module)
+
+    def _pretrain(self) -> Tensors:
+        assert self._pretraining is not None
+        replica = self._replica(self._plain)
+        replica.load(_state(self._plain), {})
+        cloud = self._task.cloud
+        self._fit(replica, self._pretraining, cloud.inputs, cloud.labels, self._streams.seed("pretraining"))
+        return _state(replica.module)
+
+    def _adopt(self, base: Tensors) -> Tensors:
+        state = self._adapted.state_dict()
+        return {name: base.get(name, state[name]).detach().clone().contiguous() for name in self.layout}
+
+
+class _Replica:
+    """A module whose tensors are overwritten for each job."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = copy.deepcopy(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.tensors: dict[str, Any] = dict(self.module.state_dict(keep_vars=True))
+        self.parameters = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+        self._base: Tensors | None = None
+
+    def load(self, base: Tensors, model: Tensors) -> None:
+        """Copy a model's values in; those of the base too, unless they are there already."""
+        with torch.no_grad():
+            if base is not self._base:
+                for name, value in base.items():
+                    self.tensors[name].copy_(value)
+                self._base = base
+            for name, value in model.items():
+                self.tensors[name].copy_(value)
+
+
+def _state(module: nn.Module) -> Tensors:
+    return {name: tensor.detach().clone().contiguous() for name, tensor in module.state_dict().items()}
+
+
+def _sum(model: Tensors, delta: Tensors) -> Tensors:
+    return {name: value + delta[name] for name, value in model.items()}

@@ -1,0 +1,66 @@
+"""What bits depend on besides the recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import netfed
+from netfed.graph import digest
+
+_PACKAGE = Path(netfed.__file__).parent
+_SOURCES = ("learning", "codecs", "graph.py", "layout.py", "streams.py")
+_VARIABLES = ("MKL_", "ONEDNN_", "ATEN_", "DNNL_")
+
+
+def fingerprint(executor: str, foreign: Iterable[Path] = ()) -> dict[str, str]:
+    """Return what values were, or would be, computed with: versions, CPU capability, settings and sources.
+
+    The entry ``namespace`` is the digest of the others: a store serves a run only from the same namespace.
+
+    Args:
+        executor: Name of the executor's numerics.
+        foreign: Source files of third parties that take part in training.
+    """
+    import numpy as np
+    import torch
+
+    entries = {
+        "netfed": netfed.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "variables": " ".join(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(_VARIABLES)),
+        "executor": executor,
+        "sources": _digest_files([*_own_sources(), *foreign]),
+    }
+    return {**entries, "namespace": digest(entries)}
+
+
+def foreign_sources(types: Iterable[type]) -> list[Path]:
+    """Return the Python files of the top-level packages that define these types, netfed's own left out."""
+    files: list[Path] = []
+    for top in sorted({each.__module__.partition(".")[0] for each in types} - {"netfed", "builtins"}):
+        file = getattr(sys.modules.get(top), "__file__", None)
+        if file is not None:
+            path = Path(file)
+            files += sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+    return files
+
+
+def _own_sources() -> list[Path]:
+    return [file for name in _SOURCES for file in sorted((_PACKAGE / name).rglob("*.py")) or [_PACKAGE / name]]
+
+
+def _digest_files(files: Iterable[Path]) -> str:
+    sha256 = hashlib.sha256()
+    for file in files:
+        name = file.relative_to(_PACKAGE) if file.is_relative_to(_PACKAGE) else file.name
+        sha256.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return sha256.hexdigest()

@@ -1,0 +1,116 @@
+"""What devices compute with, and what that draws.
+
+Sustained training throughput is what counts, not the peak of a datasheet. It is measured where a measurement exists
+(`phone`, `iot-board`); else it is the datasheet's FP32 peak times 0.30, the share of peak that training Megatron-Turing
+NLG reached on A100 GPUs (Chowdhery et al., "PaLM", arXiv:2204.02311, table 3: 30.2 %).
+
+A cellular modem adds the same power to every device: 1.96 W while receiving and 3.92 W while transmitting, which is
+1.288 W + 52 mW per Mbit/s down, 438 mW per Mbit/s up, at the median rates of the same study, 13 and 6 Mbit/s (Huang et
+al., "A close examination of performance and power characteristics of 4G LTE networks", MobiSys 2012). While it waits it
+listens for its turn: a third of receiving, as PDCCH-only is to PDCCH + PDSCH in 3GPP TR 38.840, clause 8.1 (100 and 300
+units).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+_MODEM_TRANSMIT_W = 1.288 + 0.438 * 6
+_MODEM_RECEIVE_W = 1.288 + 0.052 * 13
+_MODEM_WAIT_W = _MODEM_RECEIVE_W * 100 / 300
+_SHARE_OF_PEAK = 0.30
+
+
+class Cost(Protocol):
+    """What a computation takes.
+
+    Attributes:
+        flops: Floating-point operations.
+        bytes: Bytes moved to and from memory.
+    """
+
+    @property
+    def flops(self) -> float: ...
+
+    @property
+    def bytes(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A class of hardware.
+
+    Attributes:
+        flops_per_s: Sustained training throughput.
+        bytes_per_s: Sustained memory bandwidth.
+        compute_w: Power of the whole device while it trains.
+        transmit_w: While its radio transmits.
+        receive_w: While its radio receives.
+        idle_w: While it does none of these but is on for the task, waiting for its share of airtime, say.
+    """
+
+    flops_per_s: float
+    bytes_per_s: float
+    compute_w: float
+    transmit_w: float
+    receive_w: float
+    idle_w: float
+
+    def duration_s(self, cost: Cost) -> float:
+        """Return how long a computation takes."""
+        return roofline_s(cost, self.flops_per_s, self.bytes_per_s)
+
+
+def roofline_s(cost: Cost, flops_per_s: float, bytes_per_s: float) -> float:
+    """Return how long a computation takes: arithmetic and memory traffic overlap, and the slower of the two decides.
+
+    The roofline model (Williams, Waterman and Patterson, CACM 52(4), 2009).
+    """
+    return max(cost.flops / flops_per_s, cost.bytes / bytes_per_s)
+
+
+def _with_modem(flops_per_s: float, bytes_per_s: float, compute_w: float, board_w: float) -> Profile:
+    return Profile(
+        flops_per_s=flops_per_s,
+        bytes_per_s=bytes_per_s,
+        compute_w=compute_w,
+        transmit_w=board_w + _MODEM_TRANSMIT_W,
+        receive_w=board_w + _MODEM_RECEIVE_W,
+        idle_w=board_w + _MODEM_WAIT_W,
+    )
+
+
+PROFILES = {
+    "phone": _with_modem(flops_per_s=22.5e9, bytes_per_s=22.2e9, compute_w=3.7, board_w=0.0),
+    "iot-board": _with_modem(flops_per_s=16e9, bytes_per_s=5.56e9, compute_w=6.4, board_w=2.7),
+    "vehicle": _with_modem(flops_per_s=5.3e12 * _SHARE_OF_PEAK, bytes_per_s=204.8e9, compute_w=60.0, board_w=15.0),
+}
+"""Profiles that ``devices.profile`` may name.
+
+``phone``: a Snapdragon 8 series phone. Training kernels ran at 15 to 30 GFLOP/s on its CPU, and on its GPU training was
+slower (Das et al., "Enabling on-device smartphone GPU based training", arXiv:2202.10100): the middle, 22.5. Memory:
+64 bits of LPDDR5-6400 are 51.2 GB/s (JEDEC JESD209-5), of which the board below sustains 0.434. For the power of its
+cores no citable measurement was found: it is taken as what the four cores of the board add to its idle power, 3.7 W.
+
+``iot-board``: a Raspberry Pi 4 with a modem. High-Performance Linpack ran at 8 GFLOP/s in double precision (Feiereisen,
+"Benchmarking the Raspberry Pi 4", 2022), a third of the peak of four Cortex-A72 at 1.5 GHz; single precision has twice
+that peak. Memory: STREAM, 5.56 of 12.8 GB/s (sci-pi.org.uk). Power: 540 mA idle and 1280 mA with four cores busy, at
+5 V (Geerling, "Power Consumption Benchmarks", pidramble.com).
+
+``vehicle``: an NVIDIA Jetson AGX Orin 64 GB with a modem: 5.3 TFLOP/s FP32, 204.8 GB/s, 15 W to 60 W (NVIDIA, "Jetson
+AGX Orin Series Technical Brief").
+"""
+
+CLOUD = Profile(
+    flops_per_s=19.5e12 * _SHARE_OF_PEAK,
+    bytes_per_s=1555e9,
+    compute_w=400.0,
+    transmit_w=0.0,
+    receive_w=0.0,
+    idle_w=0.0,
+)
+"""The server: an NVIDIA A100 40 GB SXM, 19.5 TFLOP/s FP32, 1555 GB/s, 400 W (NVIDIA, "A100 Tensor Core GPU" datasheet).
+
+It is wired and shared with others, so only its computing is charged.
+"""

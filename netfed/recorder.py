@@ -1,0 +1,29 @@
+"""Flat rows stamped with simulated time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Scalar = str | int | float | bool | None
+Row = dict[str, Scalar]
+
+
+class Recorder:
+    """Collects rows until somebody takes them; knows no one else.
+
+    Args:
+        now: Returns the simulated time in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._rows: list[Row] = []
+
+    def row(self, kind: str, **fields: Scalar) -> None:
+        """Append one row; ``t_s`` and ``kind`` come first."""
+        self._rows.append({"t_s": self._now(), "kind": kind, **fields})
+
+    def take(self) -> list[Row]:
+        """Return the rows since the last call, in the order they were recorded."""
+        rows, self._rows = self._rows, []
+        return rows

@@ -1,0 +1,77 @@
+"""Steps that several schemes take."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from simpy import Event
+
+if TYPE_CHECKING:
+    from simpy import Environment, Process, Store
+
+    from netfed.client import Arrival
+    from netfed.simulation import Simulation
+
+_LAST = 2  # after SimPy's URGENT (0) and NORMAL (1)
+
+
+class Settled(Event):
+    """Happens at the present instant, after everything else that happens at it."""
+
+    def __init__(self, env: Environment) -> None:
+        super().__init__(env)
+        self._ok = True
+        self._value = None
+        env.schedule(self, priority=_LAST)
+
+
+def round_end(sim: Simulation, clients: Sequence[Process], deadline_s: float | None = None) -> Event:
+    """Return an event that happens once no client is left, or at the deadline if that comes first.
+
+    A plain event: SimPy's conditions let go of the conditions that they are made of, which then never happen.
+    """
+    end = sim.env.event()
+
+    def tell(_: Event) -> None:
+        if not end.triggered:
+            end.succeed()
+
+    sim.env.all_of(clients).callbacks.append(tell)
+    if deadline_s is not None:
+        sim.env.timeout(deadline_s).callbacks.append(tell)
+    return end
+
+
+def collect(sim: Simulation, inbox: Store, goal: int, until: Event | None = None) -> Generator[Any, Any, list[Arrival]]:
+    """Wait for ``goal`` arrivals, or until an event cuts the wait short; acknowledge and return what has come."""
+    arrivals: list[Arrival] = []
+    while len(arrivals) < goal:
+        get = inbox.get()
+        yield get if until is None else get | until
+        if not get.triggered:
+            get.cancel()
+            break
+        sim.acknowledge(get.value)
+        arrivals.append(get.value)
+    return arrivals
+
+
+def dismiss(sim: Simulation, clients: Iterable[Process], inbox: Store, cause: str) -> Generator[Any, Any, None]:
+    """Send clients home: interrupt those at work, turn away what has come since.
+
+    An interrupt is itself an event: it must land before anyone reads, or doomed work is trained.
+    """
+    for client in clients:
+        if client.is_alive:
+            client.interrupt(cause)
+    yield Settled(sim.env)
+    for arrival in inbox.items:
+        sim.lose(arrival.device, arrival.version, cause)
+    inbox.items.clear()
+
+
+def shares(amounts: Sequence[float]) -> list[float]:
+    """Return each amount as a share of their sum."""
+    total = sum(amounts)
+    return [amount / total for amount in amounts]

@@ -1,0 +1,129 @@
+"""A plain tree as a spec, or every mistake in it in the user's words."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import fields, is_dataclass
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from netfed import plugin
+from netfed.plugin import Plugin
+from netfed.spelling import did_you_mean
+
+T = TypeVar("T")
+Path = tuple[str | int, ...]
+
+_MOST = 100
+_MESSAGES = {
+    "missing": "missing key",
+    "dataclass_type": "expected a mapping, not {got}",
+    "dict_type": "expected a mapping, not {got}",
+    "list_type": "expected a list, not {got}",
+    "tuple_type": "expected a list, not {got}",
+    "string_type": "expected text, not {got}",
+    "string_pattern_mismatch": "expected text that matches {pattern}, not {got}",
+    "bool_type": "expected true or false, not {got}",
+    "int_type": "expected an integer, not {got}",
+    "float_type": "expected a number, not {got}",
+    "finite_number": "expected a finite number",
+    "literal_error": "expected {expected}, not {got}",
+    "greater_than": "expected more than {gt:.15g}, not {got}",
+    "greater_than_equal": "expected {ge:.15g} or more, not {got}",
+    "less_than": "expected less than {lt:.15g}, not {got}",
+    "less_than_equal": "expected {le:.15g} or less, not {got}",
+    "value_error": "{error}",
+}
+
+
+class Problem(NamedTuple):
+    """One mistake: the keys and list indices that lead to it, and what is wrong there."""
+
+    path: Path
+    message: str
+
+
+class SpecError(Exception):
+    """A tree is not what the spec asks for. ``problems`` has the first hundred mistakes."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
+def validate(spec: type[T], tree: object) -> T:
+    """Build a spec from a plain tree of dicts, lists and scalars.
+
+    Raises:
+        SpecError: With every mistake, each where the user made it.
+    """
+    try:
+        return plugin.read(spec, tree)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[:_MOST]
+        raise SpecError(_problems(spec, tree, found)) from error
+
+
+def _problems(spec: type[Any], tree: object, errors: list[ErrorDetails]) -> list[Problem]:
+    """Translate pydantic's errors. A value that fits no member of a union has one error for each: they become one."""
+    problems: list[Problem] = []
+    members: dict[Path, list[Problem]] = defaultdict(list)
+    for error in errors:
+        path, union = _locate(tree, error)
+        problem = Problem(path, _message(spec, tree, path, error))
+        (problems if union is None else members[union]).append(problem)
+    for union, found in members.items():
+        inside = [problem for problem in found if len(problem.path) > len(union)]
+        problems += inside or [Problem(union, ", or ".join(problem.message for problem in found))]
+    return problems
+
+
+def _locate(tree: Any, error: ErrorDetails) -> tuple[Path, Path | None]:
+    """Return the user's path to an error, and to the union it is in: pydantic's path also names the union's member."""
+    steps = error["loc"]
+    absent = steps[-1:] if error["type"] == "missing" else ()
+    path: Path = ()
+    union = None
+    for step in steps[: len(steps) - len(absent)]:
+        try:
+            tree = tree[step]
+            path = (*path, step)
+        except (LookupError, TypeError):
+            union = path
+    return path + absent, union
+
+
+def _message(spec: type[Any], tree: Any, path: Path, error: ErrorDetails) -> str:
+    if error["type"] == "unexpected_keyword_argument":
+        keys = _keys(spec, tree, path[:-1])
+        return "unknown key" + (did_you_mean(str(path[-1]), keys) or f" (keys: {', '.join(keys)})")
+    if error["type"] not in _MESSAGES:
+        return error["msg"]
+    return _MESSAGES[error["type"]].format(got=_said(error["input"]), **error.get("ctx", {}))
+
+
+def _said(value: object) -> str:
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return (repr(value) if isinstance(value, str) else json.dumps(value))[:40]
+
+
+def _keys(annotation: Any, tree: Any, path: Path) -> list[str]:
+    """Return the keys that may stand in the mapping at ``path``."""
+    for step in path:
+        annotation = _fields(annotation, tree).get(str(step), annotation)
+        tree = tree[step]
+    return list(_fields(annotation, tree))
+
+
+def _fields(annotation: Any, tree: Any) -> dict[str, Any]:
+    """Return the keys and types of the dataclass that an annotation stands for: a container stands for its items."""
+    if isinstance(annotation, type) and issubclass(annotation, Plugin) and not is_dataclass(annotation):
+        return {"kind": str} | _fields(annotation.named(tree["kind"]), tree)
+    if is_dataclass(annotation):
+        hints = get_type_hints(annotation, include_extras=True)
+        return {field.name: hints[field.name] for field in fields(annotation)}
+    return {key: hint for part in get_args(annotation) for key, hint in _fields(part, tree).items()}

@@ -1,0 +1,84 @@
+"""What tests of whole simulations share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMALL = """\
+netfed: 1
+name: small
+seed: 3
+task:
+  dataset: digits
+  split: {cloud: 0.2, devices: 0.6, test: 0.2}
+  partition: iid
+model: {kind: mlp, hidden: [16]}
+rule: {kind: backprop, learning_rate: 0.1, batch_size: 8}
+scheme: {kind: fedavg, rounds: 3, cohort: 4}
+devices: {count: 8}
+network: ideal
+executor: serial
+"""
+
+FIXED = "network={kind: fixed, uplink: {rate: 1 Mbit/s}, downlink: {rate: 10 Mbit/s}, backhaul: {rate: 1 Gbit/s}}"
+LOSSY = (
+    "network={kind: fluid, uplink: {rate: 1 Mbit/s, spread: 0.5, latency: 5 ms, loss: 0.1},"
+    " downlink: {rate: 10 Mbit/s, spread: 0.5, latency: 5 ms, loss: 0.1},"
+    " backhaul: {rate: 20 Mbit/s, latency: 10 ms, loss: 0.02}}"
+)
+DROPOUT = "devices.dropout={download: 0.03, compute: 0.05, upload: 0.05}"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--regold", action="store_true", help="rewrite the golden traces; the diff is the review")
+
+
+@dataclass
+class Played:
+    """A simulation that has ended, with its rows."""
+
+    sim: Any
+    rounds: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return self.sim.summary()
+
+    @property
+    def model(self) -> dict[str, Any]:
+        return self.sim.graph.read([self.sim.model.weights])[0]
+
+    @property
+    def results(self) -> tuple[Any, ...]:
+        """All that must not depend on the executor, the store, or laziness."""
+        summary = self.summary
+        accounts = ("torch_s", "jobs", "reference_jobs")
+        return self.rounds, self.events, {name: value for name, value in summary.items() if name not in accounts}
+
+
+Play = Callable[..., Played]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Return a function that plays a scenario: ``play("a.b=c", ..., store=..., workers=..., text=...)``."""
+    from netfed.build import build
+    from netfed.scenario import loads
+
+    stores = iter(range(1_000_000))
+
+    def play(*sets: str, store: Path | None = None, workers: int | None = None, text: str = SMALL) -> Played:
+        scenario = loads(text, "test.yaml", sets=sets)
+        sim = build(scenario, store or tmp_path / f"store-{next(stores)}", workers)
+        windows = list(sim.windows())
+        return Played(
+            sim, [row for window in windows for row in window.rounds], [row for w in windows for row in w.events]
+        )
+
+    return play

@@ -1,0 +1,39 @@
+"""A small network to test links and computing on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from simpy import Environment
+
+from netfed.network.network import Network
+from netfed.network.spec import Devices, Fixed, LinkClass, Topology
+from netfed.network.spec import Network as Kind
+from netfed.recorder import Recorder
+from netfed.streams import Streams
+
+FIXED = Fixed(
+    uplink=LinkClass(rate=10e6, latency=0.005),
+    downlink=LinkClass(rate=40e6, latency=0.005),
+    backhaul=LinkClass(rate=20e6, latency=0.010),
+)
+
+
+@pytest.fixture
+def build() -> Callable[..., Network]:
+    """Return a function that builds a network: of constant rates and one base station, unless told otherwise."""
+
+    def build_network(kind: Kind = FIXED, base_stations: int = 1, seed: int = 1, **devices: Any) -> Network:
+        env = Environment()
+        return Network(
+            env,
+            kind,
+            Topology(base_stations),
+            Devices(**{"count": 4, **devices}),
+            Streams(seed),
+            Recorder(lambda: env.now),
+        )
+
+    return build_network

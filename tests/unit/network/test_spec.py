@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netfed.network.spec import Always, Devices, Dropout, Fixed, Fluid, Ideal, LinkClass, Network, Topology, Windows
+
+LINK = LinkClass(rate=1e6)
+
+
+def test_checking_a_scenario_needs_no_heavy_import() -> None:
+    code = "import sys, netfed.network.spec; print({'numpy', 'simpy', 'networkx', 'torch'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Topology(base_stations=0), "base_stations must be at least 1"),
+        (lambda: Topology(spacing=0.0), "spacing must be more than 0 m"),
+        (lambda: Dropout(upload=1.5), "upload must be from 0 to 1"),
+        (lambda: Windows(period=10.0, duration=11.0), r"duration must be .* at most period \(10 s\)"),
+        (lambda: Windows(period=10.0, duration=0.0), "duration must be more than 0 s"),
+        (lambda: Windows(period=0.0, duration=0.0), "period must be more than 0 s"),
+        (lambda: LinkClass(rate=0.0), "rate must be more than 0 bit/s"),
+        (lambda: LinkClass(rate=1.0, spread=-1.0), "spread must be 0 or more"),
+        (lambda: LinkClass(rate=1.0, latency=-1.0), "latency must be 0 s or more"),
+        (lambda: LinkClass(rate=1.0, loss=2.0), "loss must be from 0 to 1"),
+        (lambda: Devices(count=0), "count must be at least 1"),
+        (lambda: Devices(count=1, speed_spread=-0.1), "speed_spread must be 0 or more"),
+        (lambda: Devices(count=1, profile="fone"), "profile: 'fone' is none of phone, iot-board, vehicle"),
+        (lambda: Devices(count=1, profile={"phone": 0.5, "tank": 0.5}), "profile: 'tank' is none of phone"),
+        (lambda: Devices(count=1, profile={"phone": 0.5}), "profile: the shares add up to 0.5, not to 1"),
+        (lambda: Devices(count=1, profile={"phone": 1.5, "vehicle": -0.5}), "profile: the share of 'phone'"),
+        (lambda: Fixed(LINK, LINK, LinkClass(rate=1e6, spread=0.1)), "backhaul: spread is for access links only"),
+        (lambda: Fluid(LinkClass(rate=math.inf), LINK, LINK), "uplink: rate must be finite"),
+    ],
+)
+def test_refuses_what_makes_no_sense(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_kinds_have_names() -> None:
+    assert Network.kinds == {"ideal": Ideal, "fixed": Fixed, "fluid": Fluid}
+
+
+def test_shares_of_profiles() -> None:
+    assert Devices(count=1, profile="vehicle").shares == {"vehicle": 1.0}
+    assert Devices(count=1, profile={"phone": 0.25, "vehicle": 0.75}).shares == {"phone": 0.25, "vehicle": 0.75}
+
+
+PHASE = st.floats(0, 1, exclude_min=True, exclude_max=True).map(lambda phase: np.array([phase]))
+
+
+@given(PHASE, st.floats(1e-3, 1e6), st.floats(1e-3, 1), st.floats(0, 1e7))
+def test_window_is_the_first_that_ends_after_now(phase: np.ndarray, period: float, share: float, now_s: float) -> None:
+    windows = Windows(period=period, duration=share * period)
+    start_s, end_s = (float(bound[0]) for bound in windows.window(phase, now_s))
+    assert end_s > now_s
+    if share == 1:
+        assert (start_s, end_s) == (now_s, math.inf)
+    else:
+        rounding_s = 8 * math.ulp(max(now_s, period))
+        assert end_s - period <= now_s + rounding_s
+        assert end_s - start_s == pytest.approx(windows.duration, abs=rounding_s)
+        index = start_s / period - phase[0]
+        assert index == pytest.approx(round(index), rel=1e-9, abs=1e-9)
+
+
+def test_always_is_always() -> None:
+    start_s, end_s = Always().window(np.array([0.1, 0.9]), 5.0)
+    assert (start_s <= 5.0).all()
+    assert (end_s == math.inf).all()

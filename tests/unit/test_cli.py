@@ -1,0 +1,474 @@
+"""The command line: what goes where, what each exit code means, and what becomes of a run that does not end well.
+
+The simulation is a stand-in: training is not what is tested here.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import netfed as package
+from netfed.cli import main
+from netfed.errors import RunFailed
+from netfed.graph import SCALARS, Store
+from netfed.manifest import seal, unseal
+from netfed.results import load
+from netfed.runfolder import RunFolder
+
+SCENARIO = """\
+netfed: 1
+name: toy
+seed: 3
+task:
+  dataset: {kind: digits}
+  split: {cloud: 0.35, devices: 0.5, test: 0.15}
+  partition: {kind: iid}
+model: {kind: mlp}
+rule: {kind: backprop, learning_rate: 0.05, batch_size: 16, epochs: 1}
+scheme: {kind: fedavg, rounds: 6, cohort: 2}
+devices: {count: 10, profile: phone}
+network: {kind: ideal}
+short: {scheme: {rounds: 2}}
+"""
+
+
+@dataclass(frozen=True)
+class Progress:
+    version: int
+    versions: int
+    t_s: float
+    metric: tuple[str, float]
+    bits: int
+    lost: int
+    trained: int
+
+
+class Window(NamedTuple):
+    rounds: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+
+
+class StandIn:
+    """Plays as many windows as the scenario has rounds; ``at`` is called before each."""
+
+    at: Callable[[int], None]
+    factor = 1.0
+    built: list[StandIn]
+
+    def __init__(self, scenario: Any, store: Path, workers: int | None) -> None:
+        self.fingerprint = {"torch": "2.13.0", "executor": "threads"}
+        self.workers = workers
+        self._seed, self._rounds = scenario.seed, scenario.scheme.rounds
+        self._store = Store(store, "0" * 64)
+        self._version = 0
+        self.built.append(self)
+
+    def windows(self) -> Iterator[Window]:
+        for version in range(self._rounds + 1):
+            StandIn.at(version)
+            self._version = version
+            accuracy = self.factor * (1.0 - 1.0 / (version + self._seed))
+            self._store.save(f"{version:02}", SCALARS, accuracy)
+            row = {"t_s": 60.0 * version, "kind": "round", "version": version, "accuracy": accuracy}
+            yield Window([row], [{"t_s": i / 100, "kind": "transfer", "device": i, "bits": 8.0} for i in range(100)])
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self._version, self._rounds, 60.0 * self._version, ("accuracy", 0.5), 8000, 1, self._version)
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "scheme": "fedavg",
+            "rounds": self._rounds,
+            "sim_time_s": 60.0 * self._rounds,
+            "metric": {"name": "accuracy", "first": 0.5, "last": float("nan"), "best": 0.75},
+            "references": {"central": 0.9},
+            "bits": {"up": 8000, "down": 8000, "backhaul": 16000, "lost": 800},
+            "energy_j": 3.5,
+            "updates": {"selected": 12, "arrived": 11, "late": 0, "lost": 1, "dismissed": 0},
+            "losses": {"loss-uplink": 1},
+            "jobs": {"planned": 12, "trained": 11, "reused": 0, "skipped": 1},
+            "reference_jobs": 1,
+            "torch_s": 0.25,
+            "model_digest": "e" * 64,
+        }
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[StandIn]:
+    monkeypatch.setattr("netfed.build.build", StandIn)
+    monkeypatch.setattr("netfed.run.COMMIT_EVERY_S", 0.0)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(StandIn, "at", staticmethod(lambda version: None), raising=False)
+    monkeypatch.setattr(StandIn, "built", [], raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path("toy.yaml").write_text(SCENARIO)
+    return StandIn
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+@pytest.fixture
+def netfed(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    def call(*arguments: object) -> Done:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        shown = capsys.readouterr()
+        return Done(int(stop.value.code or 0), shown.out, shown.err)
+
+    return call
+
+
+Netfed = Callable[..., Done]
+
+
+def the_run() -> Path:
+    (path,) = Path("runs").iterdir()
+    return path
+
+
+def stop_at(version: int, number: int = signal.SIGTERM) -> Callable[[int], None]:
+    return lambda now: os.kill(os.getpid(), number) if now == version else None
+
+
+def fail_at(version: int, error: Exception) -> Callable[[int], None]:
+    def at(now: int) -> None:
+        if now == version:
+            raise error
+
+    return at
+
+
+def test_run_shows_a_summary_and_the_next_commands(netfed: Netfed) -> None:
+    done = netfed("run", "toy.yaml")
+    path = the_run()
+    assert done.code == 0
+    assert done.err.splitlines()[0] == f"netfed 0.1.0: toy.yaml -> {path}"
+    assert f"netfed show {path}" in done.err
+    assert "central" in done.out
+    assert netfed("show", path).out == done.out
+    assert (path / "scenario.yaml").read_text() == SCENARIO
+    assert path.name.startswith("toy-")
+
+
+def test_run_as_json_is_one_object_with_every_field(netfed: Netfed) -> None:
+    done = netfed("run", "toy.yaml", "--json", "--workers", 2)
+    assert list(done.json) == [
+        "run", "state", "scheme", "seed", "rounds", "sim_time_s", "metric", "references", "bits", "energy_j", "updates",
+        "losses", "model_digest", "jobs", "reference_jobs", "torch_s", "wall_s", "digest",
+    ]  # fmt: skip
+    assert done.json["run"] == str(the_run())
+    assert done.json["state"] == "finished"
+    assert done.json["seed"] == 3
+    assert done.json["metric"]["last"] is None
+    assert 0 < done.json["wall_s"] < 10
+    assert "central" in done.err
+    assert StandIn.built[0].workers == 2
+    assert netfed("show", the_run(), "--json").json == done.json
+
+
+def test_overrides_reach_the_run_and_are_kept_for_its_resumption(netfed: Netfed) -> None:
+    done = netfed("run", "toy.yaml", "--json", "--short", "--seed", 9, "--set", "name=renamed", "--out", "else/where")
+    assert done.json["rounds"] == 2
+    assert done.json["seed"] == 9
+    (path,) = Path("else/where").iterdir()
+    assert path.name.startswith("renamed-")
+    assert "seed: 9" in (path / "resolved.yaml").read_text()
+
+
+def test_runs_with_the_same_question_have_the_same_digest_and_folders_of_their_own(netfed: Netfed) -> None:
+    first, again, other = (netfed("run", "toy.yaml", "--json", "--seed", seed).json for seed in (1, 1, 2))
+    assert first["digest"] == again["digest"] != other["digest"]
+    assert len(list(Path("runs").iterdir())) == 3
+
+
+def test_a_shared_store_lies_elsewhere_and_the_run_remembers_where(netfed: Netfed) -> None:
+    netfed("run", "toy.yaml", "--store", "values")
+    assert len(list(Path("values").rglob("0*"))) == 8
+    assert not (the_run() / "store").exists()
+    assert load(the_run()).manifest.store == str(Path("values").absolute())
+    assert netfed("verify", the_run(), "--rerun", "--json").json["rerun"]["compared"] == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("version", [0, 3, 6])
+def test_a_stopped_run_goes_on_to_the_same_result(
+    netfed: Netfed, stand_in: type[StandIn], number: int, version: int
+) -> None:
+    undisturbed = netfed("run", "toy.yaml", "--json", "--out", "undisturbed").json
+    stand_in.at = staticmethod(stop_at(version, number))  # type: ignore[assignment]
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    stopped = netfed("run", "toy.yaml", "--json")
+    assert (stopped.code, stopped.json["state"]) == (4, "stopped")
+    assert stopped.json["progress"]["version"] == version
+    assert f"netfed resume {the_run()}" in stopped.err
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    stand_in.at = staticmethod(lambda now: None)  # type: ignore[assignment]
+    resumed = netfed("resume", the_run(), "--json")
+    assert (resumed.code, resumed.json["state"]) == (0, "finished")
+    assert resumed.json["digest"] == undisturbed["digest"]
+    assert netfed("resume", the_run(), "--json").json == resumed.json
+
+
+def test_stopped_during_the_replay_it_keeps_what_it_had(netfed: Netfed, stand_in: type[StandIn]) -> None:
+    for version in (4, 2):
+        stand_in.at = staticmethod(stop_at(version))  # type: ignore[assignment]
+        done = netfed("run", "toy.yaml") if version == 4 else netfed("resume", the_run())
+        assert done.code == 4
+    assert load(the_run()).rounds["version"] == [0, 1, 2, 3, 4]
+    assert load(the_run()).status["progress"]["version"] == 4
+
+
+def test_a_failed_run_says_why_without_a_traceback(netfed: Netfed, stand_in: type[StandIn]) -> None:
+    stand_in.at = staticmethod(fail_at(2, RunFailed("no device is left")))  # type: ignore[assignment]
+    done = netfed("run", "toy.yaml")
+    assert done.code == 3
+    assert done.err.splitlines()[-1] == "the run failed: no device is left"
+    assert "Traceback" not in done.err
+    assert "Traceback" in (the_run() / "log.txt").read_text()
+    assert json.loads((the_run() / "errors.jsonl").read_text())["message"] == "no device is left"
+    assert "no device is left" in netfed("show", the_run()).out
+    assert netfed("show", the_run(), "--json").json["state"] == "failed"
+    stand_in.at = staticmethod(lambda now: None)  # type: ignore[assignment]
+    assert netfed("resume", the_run()).code == 0
+
+
+def test_only_a_bug_prints_a_traceback(netfed: Netfed, stand_in: type[StandIn]) -> None:
+    stand_in.at = staticmethod(fail_at(2, KeyError("weights")))  # type: ignore[assignment]
+    done = netfed("run", "toy.yaml")
+    assert done.code == 1
+    assert "Traceback" in done.err
+    assert "KeyError: 'weights'" in done.err
+    assert "please report" in done.err
+    assert load(the_run()).state == "failed"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
+def test_a_full_disk_has_a_code_of_its_own(netfed: Netfed, stand_in: type[StandIn], code: int) -> None:
+    full = OSError(code, os.strerror(code), "/somewhere/store/ab")
+    stand_in.at = staticmethod(fail_at(3, full))  # type: ignore[assignment]
+    done = netfed("run", "toy.yaml")
+    assert done.code == 6
+    assert f"/somewhere/store/ab: {os.strerror(code)}" in done.err
+    assert f"netfed resume {the_run()}" in done.err
+    stand_in.at = staticmethod(lambda now: None)  # type: ignore[assignment]
+    assert netfed("resume", the_run()).code == 0
+
+
+def test_a_disk_that_is_really_full(netfed: Netfed) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    undisturbed = netfed("run", "toy.yaml", "--json", "--out", "undisturbed").json
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        done = netfed("run", "toy.yaml")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert done.code == 6
+    assert "part-000001.parquet: File too large" in done.err
+    assert netfed("resume", the_run(), "--json").json["digest"] == undisturbed["digest"]
+
+
+def test_check_names_every_mistake_in_every_file(netfed: Netfed) -> None:
+    Path("bad.yaml").write_text(SCENARIO.replace("seed: 3", "sead: 3").replace("rounds: 6", "rounds: -1"))
+    assert netfed("check", "toy.yaml").code == 0
+    done = netfed("check", "toy.yaml", "bad.yaml", "--json")
+    assert done.code == 2
+    assert [entry["file"] for entry in done.json["scenarios"]] == ["toy.yaml", "bad.yaml"]
+    assert [len(entry["mistakes"]) for entry in done.json["scenarios"]] == [0, 2]
+    assert "toy.yaml: ok" in done.err
+    assert "bad.yaml:3:1: sead: " in done.err
+    assert netfed("check", "toy.yaml", "bad.yaml").out == ""
+
+
+def test_verify_names_damage(netfed: Netfed) -> None:
+    netfed("run", "toy.yaml")
+    assert netfed("verify", the_run()).code == 0
+    assert netfed("verify", the_run(), "--json").json == {"run": str(the_run()), "problems": [], "rerun": None}
+    (the_run() / "rounds.jsonl").write_text("")
+    done = netfed("verify", the_run(), "--rerun", "--json")
+    assert done.code == 5
+    assert len(done.json["problems"]) == 1
+    assert "rounds.jsonl: damaged" in done.err
+    assert len(StandIn.built) == 1
+
+
+def test_verify_rerun_compares_results_and_stored_values(netfed: Netfed, stand_in: type[StandIn]) -> None:
+    digest = netfed("run", "toy.yaml", "--json", "--short").json["digest"]
+    same = netfed("verify", the_run(), "--rerun", "--json")
+    assert same.code == 0
+    assert same.json["rerun"]["digests"]["digest"] == [digest, digest]
+    assert same.json["rerun"]["compared"] == 3
+    assert "the same to the bit, and so are 3 stored values" in same.err
+    stand_in.factor = 0.5
+    other = netfed("verify", the_run(), "--rerun", "--json")
+    stand_in.factor = 1.0
+    assert other.code == 5
+    assert other.json["rerun"]["differing"] == ["00", "01", "02"]
+    assert f"digest: was {digest}, afresh " in other.err
+
+
+def test_verify_rerun_says_what_changed_since(netfed: Netfed) -> None:
+    netfed("run", "toy.yaml")
+    manifest = the_run() / "manifest.json"
+    manifest.write_bytes(seal({**unseal(manifest), "fingerprint": {"torch": "2.12.0", "executor": "threads"}}))
+    done = netfed("verify", the_run(), "--rerun", "--json")
+    assert done.code == 0
+    assert done.json["rerun"]["changes"] == ["torch was 2.12.0, here it is 2.13.0"]
+
+
+def test_a_scenario_that_is_not_what_was_recorded_is_not_resumed(netfed: Netfed, stand_in: type[StandIn]) -> None:
+    stand_in.at = staticmethod(stop_at(2))  # type: ignore[assignment]
+    netfed("run", "toy.yaml")
+    manifest = the_run() / "manifest.json"
+    manifest.write_bytes(seal({**unseal(manifest), "scenario_digest": "0" * 64}))
+    done = netfed("resume", the_run())
+    assert done.code == 5
+    assert "resolved.yaml: another version of netfed reads it as another scenario" in done.err
+
+
+def test_a_replay_that_differs_is_named(netfed: Netfed, stand_in: type[StandIn]) -> None:
+    stand_in.at = staticmethod(stop_at(2))  # type: ignore[assignment]
+    netfed("run", "toy.yaml")
+    stand_in.factor = 0.5
+    done = netfed("resume", the_run())
+    stand_in.factor = 1.0
+    assert done.code == 5
+    assert "rounds.jsonl:1: accuracy was " in done.err
+
+
+def test_a_run_in_use_is_left_alone(netfed: Netfed, stand_in: type[StandIn]) -> None:
+    stand_in.at = staticmethod(stop_at(2))  # type: ignore[assignment]
+    netfed("run", "toy.yaml")
+    with RunFolder.reopen(the_run()):
+        done = netfed("resume", the_run())
+        assert done.code == 2
+        assert "another process is running it" in done.err
+        assert netfed("show", the_run()).code == 0
+        assert netfed("verify", the_run()).code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("", 2, "Usage"),
+        ("frobnicate", 2, "No such command"),
+        ("--frobnicate", 2, "No such option"),
+        ("run", 2, "Missing argument"),
+        ("run nothing.yaml", 2, "nothing.yaml: no such file"),
+        ("run .", 2, "."),
+        ("run binary.yaml", 2, "binary.yaml"),
+        ("run empty.yaml", 2, "empty.yaml"),
+        ("run toy.yaml toy.yaml", 2, "unexpected extra argument"),
+        ("run toy.yaml --seed -1", 2, "--seed"),
+        ("run toy.yaml --seed one", 2, "--seed"),
+        ("run toy.yaml --seed", 2, "--seed"),
+        ("run toy.yaml --workers 0", 2, "--workers"),
+        ("run toy.yaml --workers two", 2, "--workers"),
+        ("run toy.yaml --set", 2, "--set"),
+        ("run toy.yaml --set rounds", 2, "--set"),
+        ("run toy.yaml --set scheme.roundz=3", 2, "rounds"),
+        ("run toy.yaml --set scheme.rounds=many", 2, "scheme.rounds"),
+        ("run toy.yaml --set name=../up", 2, "name"),
+        ("run toy.yaml --out toy.yaml", 2, "toy.yaml"),
+        ("run toy.yaml --out /proc/here", 2, "/proc/here"),
+        ("run toy.yaml --store toy.yaml", 2, "toy.yaml"),
+        ("check", 2, "Missing argument"),
+        ("check nothing.yaml", 2, "nothing.yaml"),
+        ("check toy.yaml nothing.yaml", 2, "nothing.yaml"),
+        ("show", 2, "Missing argument"),
+        ("show nowhere", 5, "nowhere: no such run folder"),
+        ("show toy.yaml", 5, "no such run folder"),
+        ("show .", 5, "not a run folder"),
+        ("resume nowhere", 5, "no such run folder"),
+        ("resume .", 5, "not a run folder"),
+        ("verify nowhere", 5, "no such run folder"),
+        ("verify nowhere --rerun", 5, "no such run folder"),
+        ("verify . --json", 5, "not a run folder"),
+    ],
+)
+def test_a_mistake_is_answered_in_lines_not_in_tracebacks(netfed: Netfed, command: str, code: int, said: str) -> None:
+    Path("binary.yaml").write_bytes(b"\x00\xff\xfe: {")
+    Path("empty.yaml").write_bytes(b"")
+    done = netfed(*command.split())
+    assert done.code == code
+    assert said in done.err + done.out
+    assert "Traceback" not in done.err
+    assert StandIn.built == []
+    assert not list(Path().glob("lock"))
+
+
+def test_an_unfinished_run_cannot_be_rerun(netfed: Netfed, stand_in: type[StandIn]) -> None:
+    stand_in.at = staticmethod(stop_at(2))  # type: ignore[assignment]
+    netfed("run", "toy.yaml")
+    done = netfed("verify", the_run(), "--rerun")
+    assert done.code == 2
+    assert "not finished" in done.err
+
+
+def test_version(netfed: Netfed) -> None:
+    assert netfed("--version") == Done(0, "netfed 0.1.0\n", "")
+
+
+def elsewhere(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of another process, which knows nothing of the stand-in."""
+    path = {"PYTHONPATH": str(Path(package.__file__).parents[1])}
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **path, **environment})
+
+
+CPU = """
+import resource, sys
+from netfed.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as stop:
+    loaded = [name for name in ("torch", "simpy", "pyarrow", "sklearn", "rich") if name in sys.modules]
+    print(stop.code, resource.getrusage(resource.RUSAGE_SELF).ru_utime, *loaded, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(("command", "limit_s"), [("--help", 0.3), ("run --help", 0.3), ("check toy.yaml", 1.0)])
+def test_help_and_check_are_quick_and_import_nothing_heavy(command: str, limit_s: float) -> None:
+    done = elsewhere(sys.executable, "-c", CPU, *command.split())
+    code, used_s, *loaded = done.stderr.splitlines()[-1].split()
+    assert (code, loaded) == ("0", [])
+    assert float(used_s) < limit_s / 0.8
+
+
+def test_the_module_runs_as_the_command_does_also_without_unicode(netfed: Netfed) -> None:
+    netfed("run", "toy.yaml", "--short")
+    done = elsewhere(sys.executable, "-m", "netfed", "show", str(the_run()), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "central" in done.stdout
+
+
+def test_the_first_line_comes_before_torch_is_imported(netfed: Netfed, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    def build(*arguments: Any) -> StandIn:
+        said.append(sys.stderr.getvalue() if hasattr(sys.stderr, "getvalue") else "")
+        return StandIn(*arguments)
+
+    monkeypatch.setattr("netfed.build.build", build)
+    netfed("run", "toy.yaml")
+    assert said[0].startswith("netfed 0.1.0: toy.yaml -> runs/toy-")

@@ -1,0 +1,165 @@
+"""Run folders are read into columns, by anyone and at any time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netfed.errors import RunFolderError
+from netfed.results import load
+from netfed.runfolder import RunFolder
+
+
+@pytest.fixture(autouse=True)
+def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def create(out: Path) -> RunFolder:
+    return RunFolder.create(out, "toy", scheme="fedavg", seed=7, scenario_digest="d", source="", resolved="")
+
+
+def events(count: int) -> list[dict[str, Any]]:
+    return [
+        {"t_s": i / 4, "kind": "lost", "device": i, "cause": "late"}
+        if i % 3 == 0
+        else {"t_s": i / 4, "kind": "transfer", "device": i, "bits": 8.0 * i}
+        for i in range(count)
+    ]
+
+
+def test_a_run_in_progress_reads_as_columns(tmp_path: Path) -> None:
+    with create(tmp_path) as folder:
+        folder.record([{"t_s": 0.0, "kind": "round", "version": 0, "accuracy": 0.5}], [])
+        folder.record([{"t_s": 9.0, "kind": "round", "version": 1, "bits_up": 64}], events(300))
+        folder.commit({"version": 1})
+        results = load(str(folder.path))
+        assert results.rounds == {
+            "t_s": [0.0, 9.0],
+            "kind": ["round", "round"],
+            "version": [0, 1],
+            "accuracy": [0.5, None],
+            "bits_up": [None, 64],
+        }
+        assert results.state == "running"
+        assert results.summary is None
+        assert results.outcome == {
+            "run": str(folder.path),
+            "state": "running",
+            "scheme": "fedavg",
+            "seed": 7,
+            "progress": {"version": 1},
+            "error": "",
+        }
+
+
+def test_a_row_being_written_is_not_seen(tmp_path: Path) -> None:
+    with create(tmp_path) as folder:
+        folder.record([{"version": 0}, {"version": 1}], [])
+        with (folder.path / "rounds.jsonl").open("ab") as file:
+            file.write(b'{"version": 2')
+        assert load(folder.path).rounds == {"version": [0, 1]}
+
+
+def test_events_can_be_chosen_by_kind_and_keep_no_empty_column(tmp_path: Path) -> None:
+    with create(tmp_path) as folder:
+        empty = load(folder.path).events()
+        folder.record([], events(300))
+        folder.commit({})
+        results = load(folder.path)
+    assert len(empty) == 0
+    assert {"t_s", "kind", "device"} <= set(empty.column_names)
+    everything, lost = results.events(), results.events("lost")
+    assert everything.column_names == ["t_s", "kind", "device", "cause", "bits"]
+    assert everything["device"].to_pylist() == list(range(256))
+    assert lost.to_pylist() == [row for row in events(256) if row["kind"] == "lost"]
+    assert len(results.events("lost", "transfer")) == 256
+
+
+def test_a_run_whose_process_is_gone_was_killed(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from netfed.runfolder import RunFolder\n"
+        "RunFolder.create(Path(sys.argv[1]), 'toy', scheme='', seed=1, scenario_digest='', source='', resolved='')\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)]).returncode == -9
+    (path,) = tmp_path.iterdir()
+    assert load(path).state == "killed"
+    with RunFolder.reopen(path) as folder:
+        folder.report("running")
+        assert load(path).state == "running"
+        folder.report("stopped")
+        assert load(path).state == "stopped"
+        folder.finish({"metric": 1}, {}, {})
+    assert load(path).state == "finished"
+    assert load(path).outcome["metric"] == 1
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    with create(tmp_path) as folder:
+        folder.record([{"version": 0}], events(256))
+        folder.finish({}, {}, {})
+    part = folder.path / "events/part-000001.parquet"
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(RunFolderError, match=r"part-000001\.parquet: damaged"):
+        load(folder.path).events()
+    for name in ("summary.json", "rounds.jsonl"):
+        (folder.path / name).write_bytes(b"")
+        with pytest.raises(RunFolderError, match=name):
+            load(folder.path)
+    with pytest.raises(RunFolderError, match="no such run folder"):
+        load(tmp_path / "nowhere")
+
+
+def test_a_line_that_is_not_a_row_is_named(tmp_path: Path) -> None:
+    with create(tmp_path) as folder:
+        with (folder.path / "rounds.jsonl").open("ab") as file:
+            file.write(b'{"version": 2\n')
+        with pytest.raises(RunFolderError, match=r"rounds\.jsonl: damaged"):
+            load(folder.path)
+
+
+def test_readers_see_whole_records_only(tmp_path: Path) -> None:
+    reader = (
+        "import sys; from netfed.results import load\n"
+        "seen = 0\n"
+        "while True:\n"
+        "    results = load(sys.argv[1])\n"
+        "    versions = results.rounds.get('version', [])\n"
+        "    assert versions == list(range(len(versions))) and len(versions) >= seen\n"
+        "    seen = len(versions)\n"
+        "    events = results.events()\n"
+        "    assert events['device'].to_pylist() == [i % 90 for i in range(len(events))]\n"
+        "    if results.summary is not None:\n"
+        "        break\n"
+        "print(seen)"
+    )
+    with create(tmp_path) as folder:
+        command = [sys.executable, "-c", reader, str(folder.path)]
+        readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        until_s = time.monotonic() + 2.0
+        version = 0
+        while time.monotonic() < until_s:
+            folder.record([{"version": version, "note": "x" * 5000}], events(90))
+            folder.commit({"version": version})
+            version += 1
+        folder.finish({}, {}, {})
+    printed = [process.communicate(timeout=60)[0] for process in readers]
+    assert printed == [f"{version}\n"] * 2
+
+
+def test_reading_needs_neither_torch_nor_simpy_and_arrow_only_for_events(tmp_path: Path) -> None:
+    with create(tmp_path) as folder:
+        script = (
+            "import sys; from netfed.results import load; load(sys.argv[1]).outcome\n"
+            "import json; print(json.dumps([n for n in ('torch', 'simpy', 'pyarrow', 'numpy') if n in sys.modules]))"
+        )
+        done = subprocess.run([sys.executable, "-c", script, str(folder.path)], capture_output=True, text=True)
+    assert json.loads(done.stdout) == []

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netfed import scenario as module
+from netfed.codecs.topk import TopK
+from netfed.errors import ScenarioError
+from netfed.plugin import Plugin
+from netfed.scenario import Scenario, digest, find, json_schema, load, loads, resolved
+from netfed.validation import _fields
+
+TEXT = """\
+netfed: 1
+name: quickstart
+seed: 1
+task:
+  dataset: {kind: digits}
+  split: {cloud: 0.35, devices: 0.5, test: 0.15}
+  partition: {kind: dirichlet, alpha: 0.5}
+  hands: {slant: 0.3, stroke: 0.5, contrast: 0.4}
+  tests_per_device: 40
+model: {kind: conv-transformer}
+pretraining: {kind: backprop, learning_rate: 0.05, batch_size: 16, epochs: 30}
+adapter: {kind: lora, rank: 4}
+rule: {kind: backprop, learning_rate: 0.05, momentum: 0.9, weight_decay: 0, batch_size: 16, epochs: 2}
+scheme: {kind: fedavg, rounds: 30, cohort: 20, over_selection: 0.3, deadline: 60 s}
+codec: {kind: float32}
+topology: {base_stations: 7, spacing: 500 m}
+devices:
+  count: 100
+  profile: {phone: 0.7, iot-board: 0.2, vehicle: 0.1}
+  dropout: {download: 0.01, compute: 0.02, upload: 0.02}
+  availability: {kind: always}
+network:
+  kind: fluid
+  uplink: {rate: 20 Mbit/s, spread: 0.5, latency: 5 ms, loss: 0.01}
+  downlink: {rate: 100 Mbit/s, spread: 0.5, latency: 5 ms, loss: 0.01}
+  backhaul: {rate: 1 Gbit/s, latency: 10 ms, loss: 0}
+executor: {kind: threads, workers: 2, lazy: true, window: 1}
+references: [pretrained, central, local]
+short: {scheme: {rounds: 2}}
+"""
+
+
+def parse(text: str = TEXT, **options: object) -> Scenario:
+    return loads(text, "s.yaml", **options)
+
+
+def test_a_scenario_is_read_whole() -> None:
+    scenario = parse()
+    assert scenario.name == "quickstart"
+    assert scenario.scheme.rounds == 30
+    assert scenario.scheme.deadline == 60.0
+    assert scenario.network.uplink.rate == 20e6
+    assert scenario.references == ("pretrained", "central", "local")
+
+
+def test_overrides_reach_it() -> None:
+    scenario = parse(sets=["codec={kind: topk, fraction: 0.1}", "seed=3"], short=True, seed=7)
+    assert scenario.codec == TopK(0.1)
+    assert scenario.scheme.rounds == 2
+    assert scenario.seed == 7
+    with pytest.raises(ScenarioError, match=r"^--seed -1: seed: expected 0 or more, not -1$"):
+        parse(seed=-1)
+
+
+def test_what_is_resolved_loads_again_as_the_same_scenario() -> None:
+    for options in ({}, {"short": True}, {"sets": ["codec={kind: topk, fraction: 0.1}", "scheme.deadline=null"]}):
+        scenario = parse(**options)
+        assert parse(resolved(scenario)) == scenario
+        assert resolved(parse(resolved(scenario))) == resolved(scenario)
+
+
+def test_defaults_and_units_are_in_what_is_resolved() -> None:
+    text = resolved(parse())
+    assert "  deadline: 60 s\n" in text
+    assert "    rate: 20 Mbit/s\n" in text
+    assert "  speed_spread: 0.0\n" in text
+    assert "short" not in text
+
+
+@given(st.floats(0, 1e18), st.floats(0, exclude_min=True, allow_infinity=False), st.integers(0, 2**63 - 1))
+@settings(max_examples=30)
+def test_every_number_survives_the_way_out_and_in(deadline_s: float, alpha: float, seed: int) -> None:
+    scenario = parse()
+    scenario = dataclasses.replace(
+        scenario,
+        seed=seed,
+        scheme=dataclasses.replace(scenario.scheme, deadline=deadline_s),
+        task=dataclasses.replace(scenario.task, partition=dataclasses.replace(scenario.task.partition, alpha=alpha)),
+    )
+    assert parse(resolved(scenario)) == scenario
+
+
+def test_the_digest_is_that_of_the_meaning_not_of_the_text() -> None:
+    one = digest(parse())
+    assert re.fullmatch("[0-9a-f]{64}", one)
+    assert (
+        digest(parse("# another text\n" + TEXT.replace("60 s", "1 min").replace("{kind: float32}", "float32"))) == one
+    )
+    assert digest(parse(seed=2)) != one
+
+
+@pytest.mark.parametrize("name", ["../x", "", "a/b", "-a", ".a", "a" * 65, "a\\b", "a\n", "\u00e9"])
+def test_a_name_can_be_that_of_a_folder(name: str) -> None:
+    with pytest.raises(ScenarioError, match=r"^s\.yaml:2:1: name: expected text that matches"):
+        parse(TEXT.replace("name: quickstart", f"name: {json.dumps(name)}"))
+
+
+def test_a_file_is_named_in_its_mistakes(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(TEXT.replace("cohort: 20", "cohrt: 20"))
+    with pytest.raises(ScenarioError) as refusal:
+        load(file)
+    assert refusal.value.lines == (
+        f"{file}:14:1: scheme.cohort: missing key",
+        f"{file}:14:36: scheme.cohrt: unknown key, did you mean 'cohort'?",
+    )
+
+
+def test_a_scenario_that_comes_with_netfed_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "quickstart.yaml").write_text(TEXT)
+    (tmp_path / "quickstart").mkdir()
+    monkeypatch.setattr(module, "_IN_WHEEL", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert find("quickstart") == tmp_path / "quickstart.yaml"
+    assert load("quickstart") == parse()
+    assert find("quickstart.yaml") == Path("quickstart.yaml")
+    with pytest.raises(ScenarioError, match=r"^quickstrt: no such file, did you mean 'quickstart'\?$"):
+        load("quickstrt")
+    with pytest.raises(ScenarioError, match=r"^x: no such file \(scenarios that come with netfed: quickstart\)$"):
+        load(Path("x"))
+    with pytest.raises(ScenarioError, match="Is a directory"):
+        load(tmp_path)
+
+
+def test_the_schema_is_json_and_allows_a_short_form() -> None:
+    schema = json.loads(json.dumps(json_schema()))
+    assert set(schema["properties"]) == {field.name for field in dataclasses.fields(Scenario)} | {"short"}
+    assert "short" not in schema["required"]
+
+
+def every_kind() -> list[type[Plugin]]:
+    families = Plugin.__subclasses__()
+    return [spec for family in families if family.__module__.startswith("netfed.") for spec in family.kinds.values()]
+
+
+@pytest.mark.parametrize("spec", every_kind(), ids=lambda spec: spec.__qualname__)
+def test_the_keys_of_every_kind_can_be_suggested(spec: type[Plugin]) -> None:
+    assert list(_fields(spec, {})) == [field.name for field in dataclasses.fields(spec)]
+
+
+def test_loading_is_quick() -> None:
+    parse()
+    start = time.process_time()
+    for _ in range(5):
+        parse()
+    assert (time.process_time() - start) / 5 < 0.04
+
+
+def test_checking_needs_no_engine() -> None:
+    command = (
+        "import sys, json, netfed.scenario as s; s.loads(sys.stdin.read(), 's'); print(json.dumps([*sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", command], input=TEXT, capture_output=True, check=True, text=True)
+    assert not {"torch", "simpy", "numpy", "networkx", "sklearn", "pyarrow"} & set(json.loads(done.stdout))
