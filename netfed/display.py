@@ -105,8 +105,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {whole % 60:02} s" if minutes else f"{whole} s"
 
 
-def number(value: float) -> str:
-    """Return a metric: three decimals, or four digits if it is large."""
+def number(value: float | None) -> str:
+    """Return a metric: three decimals, or four digits if it is large; a dash if there is none."""
+    if value is None or not math.isfinite(value):
+        return "-"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
 
 
@@ -152,21 +154,26 @@ def _unfinished(results: Results) -> list[str]:
 
 
 def _compared(scheme: str, metric: Mapping[str, Any], references: Mapping[str, float]) -> list[str]:
-    """The result among its reference lines, best first, each with its distance to the result."""
-    lines = {**references, scheme: metric["last"]}
-    names = sorted(lines, key=lambda name: lines[name] if math.isfinite(lines[name]) else -math.inf, reverse=True)
+    """The result among its reference lines, highest first, each with its distance to the result."""
+    last = -math.inf if metric["last"] is None else metric["last"]
+    lines = {**references, scheme: last}
+    names = sorted(lines, key=lambda name: lines[name], reverse=True)
     pad = max(_LABEL - 2, *(len(name) + 1 for name in names))
     digits = max(len(number(value)) for value in lines.values())
     rows = [metric["name"]]
     for name in names:
         remark = f"first {number(metric['first'])}, best {number(metric['best'])}"
         if name != scheme:
-            remark = _distance(metric["name"], metric["last"] - lines[name], scheme)
-        rows.append(f"  {name:<{pad}}{number(lines[name]):>{digits}}  {_bar(lines[name], lines.values())}  {remark}")
+            remark = _distance(metric["name"], last - lines[name], scheme)
+        rows.append(
+            f"  {name:<{pad}}{number(lines[name]):>{digits}}  {_bar(lines[name], lines.values())}  {remark}".rstrip()
+        )
     return rows
 
 
 def _distance(metric: str, gain: float, scheme: str) -> str:
+    if not math.isfinite(gain):
+        return ""
     amount = f"{abs(gain) * 100:.1f} points" if metric == "accuracy" else number(abs(gain))
     return f"{scheme} is {amount} {'above' if gain >= 0 else 'below'}"
 

@@ -10,22 +10,20 @@ from typing import Any
 from netfed.errors import SimulationError
 from netfed.recorder import Row, Scalar
 
-COLUMNS: dict[str, type[float] | type[int] | type[str]] = {
+COLUMNS: dict[str, type[float] | type[int] | type[str] | type[bool]] = {
     "t_s": float,
     "kind": str,
     "device": int,
     "version": int,
     "cell": int,
     "link": str,
-    "phase": str,
-    "cause": str,
     "start_s": float,
     "bits": float,
+    "payload_bits": float,
+    "delivered": bool,
+    "cause": str,
     "energy_j": float,
-    "flops": float,
-    "bytes": float,
     "staleness": int,
-    "weight": float,
 }
 """Fields beyond these, a plug-in's say, go into the column ``more``, as JSON."""
 
@@ -43,7 +41,7 @@ def to_table(rows: list[Row]) -> Any:
     """Return typed rows as a `pyarrow.Table`."""
     import pyarrow as pa
 
-    arrow = {float: pa.float64(), int: pa.int64(), str: pa.string()}
+    arrow = {float: pa.float64(), int: pa.int64(), str: pa.string(), bool: pa.bool_()}
     columns = {name: pa.array([row.get(name) for row in rows], arrow[column]) for name, column in COLUMNS.items()}
     others = [{name: value for name, value in row.items() if name not in COLUMNS} for row in rows]
     columns["more"] = pa.array([json.dumps(other) if other else None for other in others], pa.string())
@@ -85,4 +83,4 @@ def _as_column(row: Row, name: str, value: Any) -> Scalar:
             return operator.index(value)
     except (TypeError, ValueError):
         raise SimulationError(f"event {row.get('kind')!r}: {name} is a number, not {value!r}") from None
-    return str(value) if column is str else value
+    return value if column is None else column(value)

@@ -82,9 +82,10 @@ def probe(model: nn.Module, inputs: Tensor) -> bool:
     draws = JobDraws(torch.Generator())
     unused = draws.generator.manual_seed(0).get_state()
     with seeded(0), draws, _process_draws_refused(twin):
-        first = twin(inputs)
+        first = twin(inputs.clone())
         used = draws.generator.get_state()
-        first.sum().backward()
+        if first.requires_grad:
+            first.sum().backward()
         if not torch.equal(draws.generator.get_state(), used):
             raise ScenarioError(
                 f"model: {type(model).__name__} draws in the backward pass, as activation checkpointing does when it "
@@ -93,7 +94,7 @@ def probe(model: nn.Module, inputs: Tensor) -> bool:
         for buffer, original in zip(twin.buffers(), buffers, strict=True):
             buffer.copy_(original)
         draws.generator.set_state(unused)
-        if not torch.equal(_bits(twin(inputs)), _bits(first)):
+        if not torch.equal(_bits(twin(inputs.clone())), _bits(first)):
             raise ScenarioError(
                 f"model: {type(model).__name__} gives other outputs for the same batch and the same generator: "
                 "it draws from a generator of its own, or keeps a state that is not a buffer"
@@ -152,7 +153,6 @@ def _opened(function: FunctionType) -> Function:
     checks = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
     scope = function.__globals__ | dict.fromkeys(checks, lambda *_: False)
     body = FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
-    body.__kwdefaults__ = function.__kwdefaults__
 
     def redirected(draws: JobDraws, *args: Any, **kwargs: Any) -> Any:
         with draws:

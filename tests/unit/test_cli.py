@@ -6,12 +6,14 @@ The simulation is a stand-in: training is not what is tested here.
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,6 +171,7 @@ def test_run_shows_a_summary_and_the_next_commands(netfed: Netfed) -> None:
     assert "central" in done.out
     assert netfed("show", path).out == done.out
     assert (path / "scenario.yaml").read_text() == SCENARIO
+    assert gc.get_freeze_count() == 0
     assert path.name.startswith("toy-")
 
 
@@ -231,6 +234,27 @@ def test_a_stopped_run_goes_on_to_the_same_result(
     assert netfed("resume", the_run(), "--json").json == resumed.json
 
 
+def test_told_to_stop_twice_it_ends_at_once_and_loses_nothing(netfed: Netfed) -> None:
+    undisturbed = netfed("run", "toy.yaml", "--json", "--out", "undisturbed").json
+    script = """
+    import importlib.util, os, signal, sys
+    spec = importlib.util.spec_from_file_location("toy", sys.argv[1])
+    toy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(toy)
+    import netfed.build
+    netfed.build.build = toy.StandIn
+    toy.StandIn.built = []
+    toy.StandIn.at = lambda now: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2) if now == 3]
+    toy.main(["run", "toy.yaml"])
+    """
+    done = elsewhere(sys.executable, "-c", textwrap.dedent(script), __file__)
+    assert done.returncode == -signal.SIGINT
+    assert "stopping at the end of this round" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert netfed("show", the_run(), "--json").json["state"] == "killed"
+    assert netfed("resume", the_run(), "--json").json["digest"] == undisturbed["digest"]
+
+
 def test_stopped_during_the_replay_it_keeps_what_it_had(netfed: Netfed, stand_in: type[StandIn]) -> None:
     for version in (4, 2):
         stand_in.at = staticmethod(stop_at(version))  # type: ignore[assignment]
@@ -252,6 +276,16 @@ def test_a_failed_run_says_why_without_a_traceback(netfed: Netfed, stand_in: typ
     assert netfed("show", the_run(), "--json").json["state"] == "failed"
     stand_in.at = staticmethod(lambda now: None)  # type: ignore[assignment]
     assert netfed("resume", the_run()).code == 0
+
+
+def test_a_failed_run_keeps_every_row_until_then(
+    netfed: Netfed, stand_in: type[StandIn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netfed.run.COMMIT_EVERY_S", 1e9)
+    stand_in.at = staticmethod(fail_at(4, RunFailed("no device is left")))  # type: ignore[assignment]
+    netfed("run", "toy.yaml")
+    assert load(the_run()).manifest.files["rounds.jsonl"].rows == 4
+    assert len(load(the_run()).events()) == 256
 
 
 def test_only_a_bug_prints_a_traceback(netfed: Netfed, stand_in: type[StandIn]) -> None:

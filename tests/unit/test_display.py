@@ -97,7 +97,6 @@ def test_an_unfinished_run_shows_how_far_it_came_and_why_it_ended() -> None:
             "metric": {"name": "perplexity", "first": 900.0, "last": 31.25, "best": 30.0},
             "references": {"central": 20.0},
         },
-        {"metric": {"name": "accuracy", "first": float("nan"), "last": float("nan"), "best": float("nan")}},
         {"references": {}, "losses": {}, "energy_parts_j": {}},
         {"losses": {f"a-rather-long-cause-{i}": i for i in range(12)}},
         {"bits": dict.fromkeys(("up", "down", "backhaul", "lost"), 10**18), "energy_j": 1e12, "sim_time_s": 1e7},
@@ -106,7 +105,17 @@ def test_an_unfinished_run_shows_how_far_it_came_and_why_it_ended() -> None:
 def test_a_summary_never_exceeds_80_columns(change: dict[str, Any]) -> None:
     lines = summary(results({**OUTCOME, **change})).splitlines()
     assert max(map(len, lines)) <= 80
-    assert "nan%" not in "\n".join(lines)
+    assert "nan" not in "\n".join(lines)
+
+
+def test_a_run_that_measured_nothing_stands_below_its_reference_lines() -> None:
+    metric = {"name": "accuracy", "first": None, "last": None, "best": None}
+    assert summary(results({**OUTCOME, "metric": metric})).splitlines()[3:7] == [
+        "  central    0.912  ━━━━━━━━━━━━━━━━━━━━",
+        "  local      0.811  ━━━━━━━━━━━━━━━━━━",
+        "  pretrained 0.702  ━━━━━━━━━━━━━━━",
+        "  fedavg         -                        first -, best -",
+    ]
 
 
 def test_units() -> None:

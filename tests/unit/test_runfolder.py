@@ -110,6 +110,19 @@ def test_the_digest_does_not_depend_on_how_rows_fall_into_windows(tmp_path: Path
     assert read_manifest(folder.path).parts == read_manifest(undisturbed).parts
 
 
+def test_parts_grow_with_the_run_wherever_windows_end(tmp_path: Path) -> None:
+    sizes = []
+    for rows in (100, 3000):
+        with create(tmp_path) as folder:
+            for first in range(0, 6000, rows):
+                folder.record([], [{"t_s": 0.0, "kind": "x", "device": first + i} for i in range(rows)])
+            folder.commit({})
+            sizes.append([record.rows for record in folder.manifest.parts.values()])
+    assert sizes[0] == sizes[1]
+    assert sizes[0][:11] == [256] * 9 + [288, 324]
+    assert 6000 - sum(sizes[0]) < sum(sizes[0]) / 8
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -218,13 +231,15 @@ def damage(path: Path, how: str, other: Path) -> None:
         path.write_bytes(data[:-1])
     elif how == "empty":
         path.write_bytes(b"")
+    elif how == "grow":
+        path.write_bytes(data + b"\n")
     elif how == "delete":
         path.unlink()
     else:
         shutil.copyfile(other, path)
 
 
-@pytest.mark.parametrize("how", ["flip", "truncate", "empty", "delete", "swap"])
+@pytest.mark.parametrize("how", ["flip", "truncate", "grow", "empty", "delete", "swap"])
 @pytest.mark.parametrize(
     "name",
     ["manifest.json", "status.json", "scenario.yaml", "resolved.yaml", "rounds.jsonl", "summary.json",
@@ -238,6 +253,8 @@ def test_a_damaged_file_is_named_and_never_used(tmp_path: Path, undisturbed: Pat
             folder.record(*window(number))
         folder.finish({**RESULTS, "rounds": 9}, {}, {})
         other = folder.path
+    if (name, how) == ("rounds.jsonl", "grow"):
+        how = "flip"  # more rows than were committed are no damage
     damage(path / name, how, other / name)
     found = problems(path)
     assert found
@@ -308,10 +325,17 @@ def test_a_name_that_would_leave_the_folder_is_refused(tmp_path: Path, name: str
 def test_an_event_field_of_the_wrong_type_is_ours_to_mend() -> None:
     with pytest.raises(SimulationError, match="event 'odd': device is a number, not 'three'"):
         typed({"t_s": 0.0, "kind": "odd", "device": "three"})
+    with pytest.raises(SimulationError, match="event 'odd': cell is a number, not 2.5"):
+        typed({"t_s": 0.0, "kind": "odd", "cell": 2.5})
 
 
 scalars = st.one_of(st.booleans(), st.integers(-(2**60), 2**60), st.floats(allow_nan=False), st.text(max_size=5))
-listed = {float: st.floats(allow_nan=False), int: st.integers(-(2**63), 2**63 - 1), str: st.text(max_size=5)}
+listed = {
+    float: st.one_of(st.floats(allow_nan=False), st.integers(-(2**53), 2**53)),
+    int: st.integers(-(2**63), 2**63 - 1),
+    str: st.text(max_size=5),
+    bool: st.booleans(),
+}
 rows = st.fixed_dictionaries(
     {"kind": st.just("x")}, optional={name: listed[kind] for name, kind in COLUMNS.items() if name != "kind"}
 )

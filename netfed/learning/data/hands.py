@@ -1,7 +1,7 @@
 """A device's own handwriting: slant, stroke width and pen pressure, as transformations of pictures.
 
-The factors are those along which MNIST's digits differ most: Castro et al., "Morpho-MNIST: Quantitative Assessment and
-Diagnostics for Representation Learning", JMLR 20(178), 2019. Ours are cheap approximations on the pixels.
+Slant and thickness are among the measures of Castro et al., "Morpho-MNIST: Quantitative Assessment and Diagnostics for
+Representation Learning", JMLR 20(178), 2019; the transformations here are cheaper ones, on the grey levels.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ def write(inputs: Pictures, slant: ArrayLike, stroke: ArrayLike, contrast: Array
 
     Args:
         inputs: Ink in [0, 1] on paper 0.  # float32 [example, channel, row, column]
-        slant: Tangent of the angle to the vertical; positive leans to the right.  # scalar or [example]
-        stroke: 1 thickens each stroke by a pixel on each side, -1 thins it so; clipped to [-1, 1].  # scalar or [example]
-        contrast: Natural logarithm of the pen's pressure, which multiplies the ink.  # scalar or [example]
+        slant: Tangent of the angle to the vertical; positive leans to the right.  # [example], or one for all
+        stroke: 1 thickens each stroke by a pixel on each side, -1 thins it so; clipped to [-1, 1].  # the same
+        contrast: Natural logarithm of the pen's pressure, which multiplies the ink.  # the same
 
     Returns:
         Ink in [0, 1].  # float32 [example, channel, row, column]
@@ -28,7 +28,7 @@ def write(inputs: Pictures, slant: ArrayLike, stroke: ArrayLike, contrast: Array
 
 
 def _column(value: ArrayLike) -> Pictures:
-    """Shape one value for each example, or one for all, so that it broadcasts against pictures."""
+    """Shape values so that they broadcast against pictures."""
     return np.asarray(value, np.float32).reshape(-1, 1, 1, 1)
 
 
@@ -43,9 +43,10 @@ def _slanted(inputs: Pictures, slant: Pictures) -> Pictures:
     paper = np.pad(inputs, ((0, 0), (0, 0), (0, 0), (1, 2)))
 
     def ink(column: NDArray[np.int64]) -> Pictures:
-        return np.take_along_axis(paper, np.clip(column, 0, columns + 1), axis=3)
+        return np.take_along_axis(paper, column.clip(0, columns + 1), axis=3)
 
-    return (1 - fraction) * ink(index) + fraction * ink(index + 1)
+    slanted: Pictures = (1 - fraction) * ink(index) + fraction * ink(index + 1)
+    return slanted
 
 
 def _stroked(inputs: Pictures, stroke: Pictures) -> Pictures:
@@ -54,7 +55,8 @@ def _stroked(inputs: Pictures, stroke: Pictures) -> Pictures:
     paper = np.pad(inputs, ((0, 0), (0, 0), (1, 1), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(paper, (3, 3), axis=(2, 3))
     target = np.where(share > 0, windows.max(axis=(4, 5)), windows.min(axis=(4, 5)))
-    return (1 - np.abs(share)) * inputs + np.abs(share) * target
+    stroked: Pictures = (1 - np.abs(share)) * inputs + np.abs(share) * target
+    return stroked
 
 
 def _pressed(inputs: Pictures, contrast: Pictures) -> Pictures:

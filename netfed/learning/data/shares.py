@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ class Shares:
         cloud: The cloud's part, as the dataset has it.
         train: The devices' training examples, device by device, each in its device's hand.
         train_offsets: Device d has ``train[train_offsets[d] : train_offsets[d + 1]]``.  # int64 [device + 1]
-        test: Test examples, group by group; a group is a device with its own hand, or all devices if there are no hands.
+        test: Test examples, group by group: a group for each device, in its hand, or one for all if there are no hands.
         test_offsets: Group g has ``test[test_offsets[g] : test_offsets[g + 1]]``.  # int64 [group + 1]
         digest: SHA-256 of all of the above.
         shard_digests: SHA-256 of each device's training examples.  # [device]
@@ -72,6 +73,9 @@ def deal(
     """
     examples = dataset.load(streams)
     cloud, ours, unseen = _parts(examples, split, streams)
+    needed = 1 if hands is None else tests_per_device
+    if len(unseen) < needed:
+        raise ScenarioError(f"task.split.test: {len(unseen)} examples are too few to draw {needed} different ones")
 
     owners = partition.split(ours.labels, devices, streams)
     order = np.argsort(owners, kind="stable")
@@ -85,10 +89,7 @@ def deal(
         test = _written(unseen.take(drawn.ravel()), np.repeat(np.arange(devices), tests_per_device), hands, streams)
         test_offsets = _offsets(np.full(devices, tests_per_device))
 
-    shard_digests = tuple(
-        _digest(train.inputs[start:end], train.labels[start:end])
-        for start, end in zip(offsets[:-1], offsets[1:], strict=True)
-    )
+    shard_digests = tuple(_digest(train.inputs[start:end], train.labels[start:end]) for start, end in pairwise(offsets))
     digest = _digest(
         *(array for part in (cloud, train, test) for array in (part.inputs, part.labels)), offsets, test_offsets
     )
@@ -105,8 +106,6 @@ def _parts(examples: Examples, split: Split, streams: Streams) -> tuple[Examples
 
 def _tests(unseen: int, tests_per_device: int, devices: int, streams: Streams) -> NDArray[np.int64]:
     """Draw each device's test pictures, all different.  # int64 [device, test]"""
-    if unseen < tests_per_device:
-        raise ScenarioError(f"task.tests_per_device: {tests_per_device}, but the test part has only {unseen} examples")
     return np.stack(
         [streams.generator("tests", device).permutation(unseen)[:tests_per_device] for device in range(devices)]
     )

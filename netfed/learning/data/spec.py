@@ -5,7 +5,6 @@ numpy and scikit-learn are imported inside methods, so that a scenario can be ch
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
     from netfed.streams import Streams
 
-Count = Annotated[int, Field(ge=1)]
-Spread = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Spread = Annotated[float, Field(ge=0, le=100)]
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,9 @@ class Examples:
 class Dataset(Plugin):
     """Where the examples come from."""
 
-    @abstractmethod
     def load(self, streams: Streams) -> Examples:
         """Return all the examples, in an order of the dataset's own."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Digits(Dataset, kind="digits"):
     1998, doi:10.24432/C50P49. Real handwriting of 13 people, but who wrote which digit was not kept.
     """
 
-    def load(self, streams: Streams) -> Examples:
+    def load(self, _streams: Streams) -> Examples:
         """Return inputs of shape [1797, 1, 8, 8]; the 16 grey levels above zero are scaled to [0, 1]."""
         import numpy as np
         from sklearn.datasets import load_digits
@@ -110,7 +109,6 @@ class Synthetic(Dataset, kind="synthetic"):
 class Partition(Plugin):
     """How the devices' part of a dataset is shared among them."""
 
-    @abstractmethod
     def split(self, labels: NDArray[np.int64], devices: int, streams: Streams) -> NDArray[np.int64]:
         """Return the one device that gets each example.  # int64 [example], from 0 to devices - 1
 
@@ -122,6 +120,7 @@ class Partition(Plugin):
         Raises:
             ScenarioError: There are too few examples for so many devices.
         """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ class Dirichlet(Partition, kind="dirichlet"):
         min_examples: What every device has at least.
     """
 
-    alpha: Annotated[float, Field(gt=0)]
+    alpha: Annotated[float, Field(ge=0.001, le=1_000_000)]
     min_examples: Count = 2
 
     def split(self, labels: NDArray[np.int64], devices: int, streams: Streams) -> NDArray[np.int64]:
@@ -185,9 +184,8 @@ def _topped_up(
 
     sizes = np.bincount(owners, minlength=devices)
     missing = np.maximum(min_examples - sizes, 0)  # [device]
-    shuffled = generator.permutation(len(owners))
-    by_owner = shuffled[np.argsort(owners[shuffled], kind="stable")]
-    place = np.empty_like(owners)  # of each example in its device's share, counted from 0
+    by_owner = np.lexsort((generator.permutation(len(owners)), owners))
+    place = np.empty_like(owners)  # [example], in its device's share, counted from 0
     place[by_owner] = np.arange(len(owners)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     spare = np.argsort(-place, kind="stable")[: missing.sum()]
     topped_up = owners.copy()

@@ -298,6 +298,7 @@ class Accumulates(nn.Module):
         (nn.Sequential(nn.Dropout(0.0), nn.Linear(8, 8)), False),
         (nn.Dropout(0.1), True),
         (nn.Dropout(0.1).eval(), True),
+        (nn.Sequential(nn.Dropout(0.1, inplace=True), nn.Linear(8, 8)), True),
         (Accumulates(), False),
         (nn.Sequential(nn.Linear(8, 8), nn.AlphaDropout(0.1)), True),
         (nn.Sequential(nn.Linear(8, 8), nn.RReLU()), True),
@@ -307,7 +308,9 @@ class Accumulates(nn.Module):
     ],
 )
 def test_probe_tells_whether_a_model_draws(model: nn.Module, draws: bool) -> None:
-    assert probe(model, X.clone().requires_grad_()) is draws
+    inputs = X.clone()
+    assert probe(model, inputs) is draws
+    assert torch.equal(inputs, X)
 
 
 def test_probe_leaves_everything_as_it_was() -> None:
