@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _WIDTH = 80
 _LABEL = 13
+_TIE = "\u00a0"
+"""Lines are not broken here."""
 _PLAIN_EVERY_S = 5.0
 
 
@@ -89,11 +91,13 @@ def size(bits: float) -> str:
 
 def energy(joules: float) -> str:
     """Return an energy: ``1.94 kJ``."""
-    return _scaled(joules * 1000, ["mJ", "J", "kJ", "MJ", "GJ"])
+    return _scaled(joules * 1000, ["mJ", "J", "kJ", "MJ", "GJ"]) if joules else "0 J"
 
 
 def duration(seconds: float) -> str:
     """Return a duration: ``41 min 12 s``."""
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.2g} ms"
     if seconds < 10:
         return f"{seconds:.2g} s"
     whole = round(seconds)
@@ -119,7 +123,7 @@ def _finished(results: Results, outcome: Mapping[str, Any]) -> list[str]:
     lines = {
         "time": f"{duration(outcome['sim_time_s'])} simulated in {outcome['rounds']} rounds;"
         f" {duration(outcome['wall_s'])} to compute, {duration(outcome['torch_s'])} CPU",
-        "sent": f"{sent}; of this {size(bits['lost'])} in vain",
+        "sent": sent + (f"; of this {size(bits['lost'])} in vain" if bits["lost"] else ""),
         "energy": _counted(energy(outcome["energy_j"]), _without(energy_j, "cloud"), energy),
         "cloud": energy(energy_j.get("cloud", 0.0)) if energy_j.get("cloud") else "",
         "updates": _counted(f"{updates['selected']} selected", _without(updates, "selected")),
@@ -197,14 +201,15 @@ def _curve(results: Results, name: str, width: int = 60) -> list[str]:
 
 
 def _labelled(label: str, text: str) -> list[str]:
-    first, *rest = textwrap.wrap(text, _WIDTH - _LABEL) or [""]
+    first, *rest = (line.replace(_TIE, " ") for line in textwrap.wrap(text, _WIDTH - _LABEL) or [""])
     return [f"{label:<{_LABEL}}{first}", *(" " * _LABEL + line for line in rest)]
 
 
 def _counted(total: str, amounts: Mapping[str, Any], unit: Callable[[Any], str] = str) -> str:
-    """``total: amount name, ...``, the largest first."""
-    ranked = sorted(amounts.items(), key=lambda item: -item[1])
-    return ": ".join(filter(None, [total, ", ".join(f"{unit(amount)} {name}" for name, amount in ranked)]))
+    """``total: amount name, ...``, the largest first, zeros left out."""
+    ranked = sorted(((name, amount) for name, amount in amounts.items() if amount), key=lambda item: -item[1])
+    items = (f"{unit(amount)} {name}".replace(" ", _TIE) for name, amount in ranked)
+    return ": ".join(filter(None, [total, ", ".join(items)]))
 
 
 def _without(amounts: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def read(source: str | bytes, name: str, *, override: int = 0) -> Node:
     if len(source) > MAX_BYTES:
         raise ScenarioError(f"{name}: more than {MAX_BYTES} bytes")
     try:
-        text = source.decode("utf-8-sig") if isinstance(source, bytes) else source
+        text = source.decode() if isinstance(source, bytes) else source
     except UnicodeDecodeError as error:
         raise ScenarioError(f"{name}: byte {error.start} is not UTF-8") from error
     return _Reader(text, name, override).document()
@@ -120,7 +120,7 @@ def _flow(value: Any) -> str:
         return "[" + ", ".join(map(_flow, value)) + "]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and _resolve(value) == value:
         return value
-    return json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f")
+    return json.dumps(value, allow_nan=False)
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./+-]*( [A-Za-z0-9_./+-]+)*")

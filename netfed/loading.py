@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from netfed import document
@@ -38,10 +38,11 @@ class _Mistake(NamedTuple):
         return line if line.isprintable() else ascii(line)[1:-1]
 
 
-def interpret(spec: type[T], root: Node, overrides: Iterable[Override] = (), *, short: bool = False) -> T:
+def interpret(spec: type[T], root: Node, overrides: Sequence[Override] = (), *, short: bool = False) -> T:
     """Build a spec from a document, its short form's overrides if asked, and then those of the command line.
 
-    The short form is checked even where it is not asked for.
+    The short form is checked even where it is not asked for, and the long one where it is; under overrides, which may
+    suit one of them alone, only what is asked for is checked.
 
     Raises:
         ScenarioError: With every mistake, in the order of the file.
@@ -64,7 +65,11 @@ def interpret(spec: type[T], root: Node, overrides: Iterable[Override] = (), *, 
         except ScenarioError as error:
             unread += error.lines
     (as_written, mistakes), (shortened, in_short) = (_check(spec, form) for form in forms)
-    mistakes += [_within(brief, mistake) for mistake in in_short if mistake not in mistakes]
+    of_short = [_within(brief, mistake) for mistake in in_short if mistake not in mistakes]
+    if short and overrides:
+        mistakes = [mistake for mistake in mistakes if mistake in in_short]
+    if short or not overrides:
+        mistakes += of_short
     chosen = shortened if short else as_written
     if chosen is None or mistakes or unread:
         mistakes.sort(key=lambda mistake: mistake.mark)
@@ -76,7 +81,7 @@ def merge(base: Node, over: Node) -> Node:
     """Return ``base`` with the keys of ``over`` merged in, mapping by mapping; another ``kind`` replaces a mapping."""
     if not isinstance(base.value, dict) or not isinstance(over.value, dict):
         return over
-    if "kind" in over.value and over.value["kind"].plain() != base.value.get("kind", base).plain():
+    if "kind" in over.value and over.value["kind"].plain() != base.value.get("kind", Node(None, base.mark)).plain():
         return over
     shared = {key: merge(base.value[key], node) if key in base.value else node for key, node in over.value.items()}
     return Node(base.value | shared, base.mark)

@@ -155,7 +155,7 @@ def _describe(spec: type[Plugin], handler: GetJsonSchemaHandler) -> dict[str, An
     described = handler(_adapter(spec).core_schema)
     mapping = handler.resolve_ref_schema(described)
     mapping["properties"] = {"kind": {"const": spec.kind}} | mapping.get("properties", {})
-    required = [key for key in mapping.get("required", []) if key != "kind"]
+    required = mapping.get("required", [])
     mapping["required"] = ["kind", *required]
     return described if required else {"anyOf": [described, {"const": spec.kind}]}
 

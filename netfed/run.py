@@ -87,16 +87,19 @@ def play(folder: RunFolder, workers: int | None = None, watch: Watch | None = No
         return "finished"
     started = time.perf_counter()
     try:
+        folder.log(f"played by process {os.getpid()}")
         with _stop_requests() as stop:
             simulation = _build(folder, workers)
             gc.freeze()
             if not _record(simulation, folder, stop, watch):
                 folder.report("stopped")
+                folder.log("stopped on request")
                 return "stopped"
             results = simulation.summary()
             accounts = {name: results.pop(name) for name in _ACCOUNTS}
             accounts["wall_s"] = time.perf_counter() - started
             folder.finish(results, accounts, asdict(simulation.progress))
+            folder.log("finished")
             return "finished"
     except Exception as error:
         if isinstance(error, RunFailed):

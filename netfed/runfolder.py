@@ -110,9 +110,9 @@ class RunFolder:
             raise ScenarioError(f"name: {name!r} cannot name a folder: letters, digits and _ . - only, at most 64")
         run = _free_name(out, name)
         draft = out / f".{run}.tmp"
-        (draft / "events").mkdir(parents=True)
+        draft.mkdir(parents=True)
+        lock = _acquire(draft)
         try:
-            lock = _acquire(draft)
             texts = {SCENARIO: source.encode(), RESOLVED: resolved.encode(), ROUNDS: b""}
             for file, data in texts.items():
                 _replace(draft / file, data)
@@ -125,6 +125,7 @@ class RunFolder:
             _sync(out)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
+            os.close(lock)
             raise
         return cls(out / run, lock)
 
@@ -188,7 +189,8 @@ class RunFolder:
         """Make all rows so far count. While a replay has not caught up with the last commit, do nothing."""
         if any(seen < committed for seen, committed in zip(self._seen(), self._committed(), strict=True)):
             return
-        with (self.path / ROUNDS).open("ab") as file:
+        rounds = self.path / ROUNDS
+        with _naming(rounds), rounds.open("ab") as file:
             os.fsync(file.fileno())
         self.manifest = replace(self.manifest, files=dict(self._files), events=self._events.seen, digest=self._digest())
         _replace(self.path / MANIFEST, self.manifest.sealed())
@@ -267,6 +269,7 @@ class RunFolder:
         number = sum(name.startswith("events/") for name in self._files) + 1
         name = f"events/part-{number:06d}.parquet"
         data = to_parquet(rows)
+        (self.path / "events").mkdir(exist_ok=True)
         _replace(self.path / name, data)
         self._files[name] = FileRecord.of(data, len(rows))
 
@@ -330,8 +333,8 @@ def _placed_events(folder: Path, parts: Mapping[str, FileRecord]) -> Iterator[tu
 
 def _remove_uncommitted(folder: Path) -> None:
     manifest = read_manifest(folder)
-    parts = [path for path in (folder / "events").iterdir() if f"events/{path.name}" not in manifest.files]
-    for path in [*parts, *folder.glob("*.tmp"), *(folder / "store").rglob("*.tmp")]:
+    parts = [path for path in folder.glob("events/*") if f"events/{path.name}" not in manifest.files]
+    for path in [*parts, *folder.glob("*.tmp"), *folder.glob("store/**/*.tmp")]:
         path.unlink()
     if SUMMARY not in manifest.files:
         (folder / SUMMARY).unlink(missing_ok=True)

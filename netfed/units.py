@@ -100,9 +100,7 @@ class Quantity:
     def write(self, value: float) -> str:
         """Return the shortest text that `parse` reads as exactly ``value``."""
         exact = Decimal(repr(value))
-        counts = {unit: exact / size for unit, size in self.units.items()}
-        texts = [_plain(n) + " " + unit for unit, n in counts.items() if float(n * self.units[unit]) == value]
-        return min(texts, key=len)
+        return min((f"{_plain(exact / size)} {unit}" for unit, size in self.units.items()), key=len)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         from pydantic_core import core_schema

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from netfed.network.profiles import PROFILES
 from netfed.plugin import Plugin
+from netfed.spelling import did_you_mean
 from netfed.units import BitsPerSecond, Fraction, Meters, Seconds
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ class Devices:
         _require(self.count >= 1, "count must be at least 1")
         _require(0 <= self.speed_spread < math.inf, "speed_spread must be 0 or more")
         for name, share in self.shares.items():
-            _require(name in PROFILES, f"profile: {name!r} is none of {', '.join(PROFILES)}")
+            known = f"profile: {name!r} is none of {', '.join(PROFILES)}"
+            _require(name in PROFILES, known + did_you_mean(name, PROFILES))
             _require(0 <= share <= 1, f"profile: the share of {name!r} must be from 0 to 1")
         total = math.fsum(self.shares.values())
         _require(math.isclose(total, 1.0, abs_tol=1e-9), f"profile: the shares add up to {total:g}, not to 1")

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,9 @@ from netfed.errors import RunFailed
 from netfed.graph import SCALARS, Store
 from netfed.manifest import seal, unseal
 from netfed.results import load
+from netfed.run import begin, play
 from netfed.runfolder import RunFolder
+from netfed.scenario import loads
 
 SCENARIO = """\
 netfed: 1
@@ -240,6 +243,7 @@ def test_told_to_stop_twice_it_ends_at_once_and_loses_nothing(netfed: Netfed) ->
     import importlib.util, os, signal, sys
     spec = importlib.util.spec_from_file_location("toy", sys.argv[1])
     toy = importlib.util.module_from_spec(spec)
+    sys.modules["toy"] = toy
     spec.loader.exec_module(toy)
     import netfed.build
     netfed.build.build = toy.StandIn
@@ -458,6 +462,25 @@ def test_an_unfinished_run_cannot_be_rerun(netfed: Netfed, stand_in: type[StandI
     done = netfed("verify", the_run(), "--rerun")
     assert done.code == 2
     assert "not finished" in done.err
+
+
+def test_a_rerun_can_be_interrupted(netfed: Netfed, stand_in: type[StandIn]) -> None:
+    netfed("run", "toy.yaml")
+    stand_in.at = staticmethod(stop_at(2))  # type: ignore[assignment]
+    assert netfed("verify", the_run(), "--rerun").code == 130
+
+
+def test_a_library_may_play_in_any_thread_with_nobody_watching() -> None:
+    def work() -> None:
+        with begin(loads(SCENARIO, "toy.yaml"), SCENARIO) as folder:
+            states.append(play(folder))
+
+    states: list[str] = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert states == ["finished"]
+    assert "finished" in (the_run() / "log.txt").read_text()
 
 
 def test_version(netfed: Netfed) -> None:

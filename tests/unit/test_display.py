@@ -108,6 +108,16 @@ def test_a_summary_never_exceeds_80_columns(change: dict[str, Any]) -> None:
     assert "nan" not in "\n".join(lines)
 
 
+def test_lines_are_not_broken_between_an_amount_and_what_it_is() -> None:
+    losses = {"loss-uplink": 1000, "loss-downlink": 900, "dropout-download": 800, "dropout-compute": 700}
+    lines = summary(results({**OUTCOME, "losses": losses})).splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("lost to"))
+    assert lines[start : start + 2] == [
+        "lost to      1000 loss-uplink, 900 loss-downlink, 800 dropout-download,",
+        "             700 dropout-compute",
+    ]
+
+
 def test_a_run_that_measured_nothing_stands_below_its_reference_lines() -> None:
     metric = {"name": "accuracy", "first": None, "last": None, "best": None}
     assert summary(results({**OUTCOME, "metric": metric})).splitlines()[3:7] == [
@@ -121,8 +131,8 @@ def test_a_run_that_measured_nothing_stands_below_its_reference_lines() -> None:
 def test_units() -> None:
     assert [size(bits) for bits in (0, 8, 7992, 8000, 98_400_000)] == ["0 B", "1 B", "999 B", "1 kB", "12.3 MB"]
     assert size(8e20) == "1e+05 PB"
-    assert [energy(joules) for joules in (0.0, 0.0204, 3.0, 1940.0)] == ["0 mJ", "20.4 mJ", "3 J", "1.94 kJ"]
-    assert [duration(s) for s in (0.0, 0.00412, 9.9, 42.4)] == ["0 s", "0.0041 s", "9.9 s", "42 s"]
+    assert [energy(joules) for joules in (0.0, 0.0204, 3.0, 1940.0)] == ["0 J", "20.4 mJ", "3 J", "1.94 kJ"]
+    assert [duration(s) for s in (0.0, 0.00412, 9.9, 42.4)] == ["0 s", "4.1 ms", "9.9 s", "42 s"]
     assert [duration(s) for s in (60.0, 3599.0, 3660.0, 90_000.0)] == [
         "1 min 00 s",
         "59 min 59 s",

@@ -135,6 +135,7 @@ def test_a_deep_document_is_refused_at_once(bomb: str) -> None:
 
 
 @given(st.text(max_size=60) | st.text("[]{}:,-?&*!|>'\"%#@` \n\tab01.\\xuU<~", max_size=60))
+@settings(deadline=None)
 @example("? ")
 @example("!<")
 @example('"\\x')
@@ -145,12 +146,13 @@ def test_any_text_is_a_tree_or_one_line(text: str) -> None:
 
 
 @given(st.binary(max_size=60))
+@settings(deadline=None)
 def test_any_bytes_are_a_tree_or_one_line(data: bytes) -> None:
     assert all(line.startswith("s.yaml:") for line in complaints(data))
 
 
 @given(st.dictionaries(st.text(max_size=8), TREES, max_size=5))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @example({"a": ".5e3", "b": "12", "null": "null", "<<": "on", "\x7f": "\x85\u2028", "c": "1 ", "😀": "-", "": ""})
 def test_what_is_written_reads_back(tree: dict[str, object]) -> None:
     again = plain(write(tree)) or {}

@@ -99,7 +99,7 @@ def test_overrides_merge_mapping_by_mapping_unless_the_kind_is_another(base: str
 
 def test_all_mistakes_come_at_once_in_the_order_of_the_file() -> None:
     text = TEXT.replace("cohort: 3", "cohrt: 3").replace("7 ms", "7 mss").replace("rounds: 2", "rounds: x")
-    assert mistakes(text + "zz: 1\n", "devices=x") == [
+    assert mistakes(text + "zz: 1\n", "devices=x", short=True) == [
         "s.yaml:1:36: scheme.cohrt: unknown key, did you mean 'cohort'?",
         "s.yaml:5:5: links.1.latency: unknown unit 'mss', did you mean 'ms'?",
         "s.yaml:8:5: short.scheme.rounds: expected an integer, not 'x'",
@@ -149,6 +149,20 @@ def test_overrides_win_over_the_short_form() -> None:
         assert loaded.scheme == FedAvg(7, 3)
         assert loaded.links == (Link(0.005), Link(1.0))
         assert loaded.uplink == Link(2.0)
+
+
+def test_an_override_need_suit_only_the_form_that_is_asked_for() -> None:
+    text = TEXT.replace("  scheme:\n    rounds: 2\n", "  scheme: {kind: fedbuff, buffer: 1}\n")
+    assert load(text, "scheme.rounds=7").scheme == FedAvg(7, 3)
+    assert load(text, "scheme.buffer=7", short=True).scheme == FedBuff(7)
+    assert load(text, "devices=4", short=False).devices == 4
+    assert mistakes(text, "scheme.rounds=7", short=True) == [
+        "--set scheme.rounds=7: scheme.rounds: unknown key (keys: kind, buffer)"
+    ]
+    assert mistakes(text.replace("buffer: 1", "buffer: 0"), "devices=x", short=True) == [
+        "s.yaml:7:27: short.scheme.buffer: expected 1 or more, not 0",
+        "--set devices=x: devices: expected an integer, not 'x'",
+    ]
 
 
 def test_the_value_of_an_override_is_yaml_and_replaces_all_that_was_there() -> None:

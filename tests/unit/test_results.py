@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netfed.errors import RunFolderError
+from netfed.manifest import process_start, seal
 from netfed.results import load
 from netfed.runfolder import RunFolder
 
@@ -77,7 +77,7 @@ def test_events_can_be_chosen_by_kind_and_keep_no_empty_column(tmp_path: Path) -
     assert len(empty) == 0
     assert {"t_s", "kind", "device"} <= set(empty.column_names)
     everything, lost = results.events(), results.events("lost")
-    assert everything.column_names == ["t_s", "kind", "device", "cause", "bits"]
+    assert everything.column_names == ["t_s", "kind", "device", "bits", "cause"]
     assert everything["device"].to_pylist() == list(range(256))
     assert lost.to_pylist() == [row for row in events(256) if row["kind"] == "lost"]
     assert len(results.events("lost", "transfer")) == 256
@@ -100,6 +100,28 @@ def test_a_run_whose_process_is_gone_was_killed(tmp_path: Path) -> None:
         folder.finish({"metric": 1}, {}, {})
     assert load(path).state == "finished"
     assert load(path).outcome["metric"] == 1
+
+
+def test_a_process_that_cannot_be_seen_is_taken_to_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(pid: int, number: int) -> None:
+        raise (PermissionError if pid == os.getpid() else ProcessLookupError)
+
+    monkeypatch.setattr(os, "kill", kill)
+    with create(tmp_path) as folder:
+        assert load(folder.path).state == "running"
+        status = load(folder.path).status
+        for host, state in [(status["host"], "killed"), ("another", "running")]:
+            elsewhere = seal({**status, "host": host, "pid": 4_000_000})
+            (folder.path / "status.json").write_bytes(elsewhere)
+            assert load(folder.path).state == state
+
+
+def test_a_pid_used_again_is_not_the_same_process(tmp_path: Path) -> None:
+    with create(tmp_path) as folder:
+        status = load(folder.path).status
+        (folder.path / "status.json").write_bytes(seal({**status, "pid_start": -1}))
+        assert load(folder.path).state == "killed"
+    assert process_start(-1) is None
 
 
 def test_damage_is_named(tmp_path: Path) -> None:
@@ -130,6 +152,7 @@ def test_readers_see_whole_records_only(tmp_path: Path) -> None:
     reader = (
         "import sys; from netfed.results import load\n"
         "seen = 0\n"
+        "print('ready', flush=True)\n"
         "while True:\n"
         "    results = load(sys.argv[1])\n"
         "    versions = results.rounds.get('version', [])\n"
@@ -144,15 +167,13 @@ def test_readers_see_whole_records_only(tmp_path: Path) -> None:
     with create(tmp_path) as folder:
         command = [sys.executable, "-c", reader, str(folder.path)]
         readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        until_s = time.monotonic() + 2.0
-        version = 0
-        while time.monotonic() < until_s:
+        assert [process.stdout.readline() for process in readers if process.stdout] == ["ready\n"] * 2
+        for version in range(200):
             folder.record([{"version": version, "note": "x" * 5000}], events(90))
             folder.commit({"version": version})
-            version += 1
         folder.finish({}, {}, {})
     printed = [process.communicate(timeout=60)[0] for process in readers]
-    assert printed == [f"{version}\n"] * 2
+    assert printed == ["200\n"] * 2
 
 
 def test_reading_needs_neither_torch_nor_simpy_and_arrow_only_for_events(tmp_path: Path) -> None:

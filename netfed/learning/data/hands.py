@@ -40,7 +40,7 @@ def _slanted(inputs: Pictures, slant: Pictures) -> Pictures:
     left = np.floor(source)
     fraction = source - left
     index = np.broadcast_to(left.astype(np.int64) + 1, inputs.shape)
-    paper = np.pad(inputs, ((0, 0), (0, 0), (0, 0), (1, 2)))
+    paper = np.pad(inputs, ((0, 0), (0, 0), (0, 0), (1, 1)))
 
     def ink(column: NDArray[np.int64]) -> Pictures:
         return np.take_along_axis(paper, column.clip(0, columns + 1), axis=3)

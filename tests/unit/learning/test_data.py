@@ -143,6 +143,15 @@ def test_dirichlet_mixes_do_not_depend_on_who_else_takes_part() -> None:
     assert (few.argmax(1) == mixes(0.5, 50, labels, seed=8).argmax(1)).mean() < 0.5
 
 
+def test_dirichlet_cuts_to_the_nearest_example() -> None:
+    assert np.bincount(Dirichlet(1.0).split(np.zeros(99, np.int64), 3, WORLD)).tolist() == [33, 33, 33]
+
+
+def test_dirichlet_shares_a_class_for_which_nobody_asks() -> None:
+    owners = Dirichlet(0.001).split(np.arange(12_000) % 12, 2, WORLD)
+    assert np.bincount(owners).min() > 4000
+
+
 def test_dirichlet_tops_up_from_the_largest() -> None:
     labels = np.repeat([0, 1], [90, 10])  # who asks for the rare class gets little
     bare, topped_up = (np.bincount(Dirichlet(0.05, least).split(labels, 10, WORLD)) for least in (1, 3))
@@ -207,14 +216,14 @@ def test_slant_leans_to_the_right_about_the_centre() -> None:
 
 
 def test_slant_moves_ink_off_the_paper_but_not_round_it() -> None:
-    assert write(bar(8), slant=3, stroke=0, contrast=0)[0, 0, :4].sum() == 0
-    assert write(bar(0), slant=-3, stroke=0, contrast=0)[0, 0, :4].sum() == 0
+    for edge, slant in ((0, 3), (0, -3), (8, 3), (8, -3)):
+        assert write(bar(edge), slant, stroke=0, contrast=0)[0, 0, :2].sum() == 0
     assert write(bar(8), slant=30, stroke=0, contrast=0)[0, 0, 4].tolist() == bar(8)[0, 0, 4].tolist()
 
 
 def test_stroke_widens_or_thins_by_a_pixel() -> None:
     assert_array_equal(write(bar(4), 0, 1, 0), bar(3) + bar(4) + bar(5))
-    assert_array_equal(write(bar(4), 0, 5, 0), bar(3) + bar(4) + bar(5))
+    assert_array_equal(write(0.25 * bar(4), 0, 5, 0), 0.25 * (bar(3) + bar(4) + bar(5)))
     assert_array_equal(write(bar(4), 0, 0.25, 0), 0.25 * bar(3) + bar(4) + 0.25 * bar(5))
     assert_array_equal(write(bar(4), 0, -0.5, 0), 0.5 * bar(4))
     thick = bar(3) + bar(4) + bar(5)
@@ -256,6 +265,11 @@ def test_with_hands_each_device_has_different_pictures_to_be_tested_on() -> None
     groups = [numbers(shares.test)[start : start + 20] for start in range(0, 100, 20)]
     assert all(len(set(group)) == 20 and set(group) <= unseen for group in groups)
     assert len(set(map(tuple, groups))) == 5
+
+
+def test_tests_are_drawn_from_the_whole_test_part() -> None:
+    shares = share_out(Numbered(), Split(0, 0.5, 0.5), Iid(), Hands(), tests_per_device=60, devices=1)
+    assert sorted(numbers(shares.train) + numbers(shares.test)) == list(range(120))
 
 
 def test_each_device_writes_in_one_hand() -> None:

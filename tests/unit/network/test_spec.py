@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netfed.network.spec import Always, Devices, Dropout, Fixed, Fluid, Ideal, LinkClass, Network, Topology, Windows
+from netfed.plugin import read, write
 
 LINK = LinkClass(rate=1e6)
 
@@ -35,7 +37,7 @@ def test_checking_a_scenario_needs_no_heavy_import() -> None:
         (lambda: LinkClass(rate=1.0, loss=2.0), "loss must be from 0 to 1"),
         (lambda: Devices(count=0), "count must be at least 1"),
         (lambda: Devices(count=1, speed_spread=-0.1), "speed_spread must be 0 or more"),
-        (lambda: Devices(count=1, profile="fone"), "profile: 'fone' is none of phone, iot-board, vehicle"),
+        (lambda: Devices(count=1, profile="fone"), "is none of phone, iot-board, vehicle, did you mean 'phone'"),
         (lambda: Devices(count=1, profile={"phone": 0.5, "tank": 0.5}), "profile: 'tank' is none of phone"),
         (lambda: Devices(count=1, profile={"phone": 0.5}), "profile: the shares add up to 0.5, not to 1"),
         (lambda: Devices(count=1, profile={"phone": 1.5, "vehicle": -0.5}), "profile: the share of 'phone'"),
@@ -46,6 +48,21 @@ def test_checking_a_scenario_needs_no_heavy_import() -> None:
 def test_refuses_what_makes_no_sense(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("spec", "tree"),
+    [
+        (Topology, {"base_stations": 7, "spacing": "500 m"}),
+        (Devices, {"count": 3, "profile": {"phone": 0.5, "vehicle": 0.5}, "dropout": {"upload": 0.1}}),
+        (Devices, {"count": 3, "availability": {"kind": "windows", "period": "24 h", "duration": "8 h"}}),
+        (Fluid, {key: {"rate": "20 Mbit/s", "latency": "5 ms"} for key in ("uplink", "downlink", "backhaul")}),
+        (Ideal, {}),
+    ],
+)
+def test_is_written_as_it_was_read(spec: type, tree: dict[str, Any]) -> None:
+    value = read(spec, tree)
+    assert read(spec, write(value)) == value
 
 
 def test_kinds_have_names() -> None:

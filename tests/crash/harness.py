@@ -1,0 +1,140 @@
+"""Kill a run with SIGKILL, again and again, and resume it: ``python harness.py SCENARIO FOLDER MOMENTS``.
+
+Imports once and forks for each attempt, so that an attempt costs a fraction of a second. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet  # noqa: F401 (imported here so that no child pays for it)
+import sklearn.datasets  # noqa: F401
+import torch
+
+import netfed.namespace
+import netfed.network.network
+import netfed.run
+import netfed.simulation  # noqa: F401
+from netfed.learning.trainer import Trainer
+from netfed.run import begin, play
+from netfed.runfolder import RunFolder
+from netfed.scenario import load
+
+torch.set_num_threads(1)
+netfed.run.COMMIT_EVERY_S = 0.0  # a commit for each window: more renames to die at
+scenario_file, work, moments = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+trained = mmap.mmap(-1, 8)
+train = Trainer._train
+
+
+def counting_train(*args):
+    delta = train(*args)
+    trained[:8] = struct.pack("q", struct.unpack("q", trained[:8])[0] + 1)
+    return delta
+
+
+Trainer._train = counting_train
+
+
+def start(out: Path) -> None:
+    scenario = load(scenario_file)
+    with begin(scenario, scenario_file.read_text(), out) as folder:
+        play(folder)
+
+
+def go_on(run: Path) -> None:
+    with RunFolder.reopen(run) as folder:
+        play(folder)
+
+
+def forked(act: Callable[[], None], kill_after_s: float | None = None) -> int:
+    """Run ``act`` in a child and return its exit status; negative: the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            act()
+            status = 0
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        finally:
+            os._exit(status)
+    if kill_after_s is not None:
+        time.sleep(kill_after_s)
+        os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def dying_at(rename: int, after: bool, act: Callable[[], None]) -> Callable[[], None]:
+    """Return ``act`` that kills its process on one side of its n-th rename."""
+
+    def dying() -> None:
+        seen, replace = 0, os.replace
+
+        def replace_or_die(*args, **kwargs) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == rename and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            replace(*args, **kwargs)
+            if seen == rename:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        os.replace = replace_or_die
+        act()
+
+    return dying
+
+
+def the_run(out: Path) -> Path | None:
+    return next((path for path in out.glob("[!.]*") if (path / "manifest.json").exists()), None)
+
+
+def summary(run: Path) -> dict:
+    return json.loads((run / "summary.json").read_text())
+
+
+trained[:8] = struct.pack("q", 0)
+began = time.monotonic()
+assert forked(lambda: start(work / "whole")) == 0
+duration_s = time.monotonic() - began
+whole = summary(the_run(work / "whole"))
+undisturbed = struct.unpack("q", trained[:8])[0]
+
+attempts = []
+
+
+def attempt(name: str, act: Callable[[Path], Callable[[], None]], kill_after_s: float | None = None) -> bool:
+    """Kill once, resume, note what came out; return whether the kill struck."""
+    out = work / name
+    trained[:8] = struct.pack("q", 0)
+    status = forked(act(out), kill_after_s)
+    run = the_run(out)
+    if run is None:
+        attempts.append({"name": name, "status": status, "folder": False})
+        return status != 0
+    before = struct.unpack("q", trained[:8])[0]
+    resumed = forked(lambda: go_on(run))
+    after = struct.unpack("q", trained[:8])[0]
+    result = {"name": name, "status": status, "resumed": resumed, "before": before, "trained": after, "folder": True}
+    if resumed == 0:
+        result |= {key: summary(run)[key] for key in ("digest", "model_digest", "jobs")}
+    attempts.append(result)
+    return status != 0
+
+
+for i in range(moments):
+    attempt(f"moment-{i}", lambda out: lambda: start(out), duration_s * (i + 0.5) / moments)
+for after in (False, True):
+    rename = 1
+    while attempt(f"{'after' if after else 'before'}-{rename}", lambda out: dying_at(rename, after, lambda: start(out))):
+        rename += 1
+print(json.dumps({"whole": whole, "undisturbed": undisturbed, "duration_s": duration_s, "attempts": attempts}))
