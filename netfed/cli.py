@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from netfed import __version__
-from netfed.errors import RunFailed, RunFolderError, ScenarioError
+from netfed.errors import ComputationFailed, RunFailed, RunFolderError, ScenarioError
 
 if TYPE_CHECKING:
     from netfed.run import Rerun
@@ -204,6 +204,8 @@ def _verdict(error: Exception) -> tuple[int, str]:
 
     if isinstance(error, ScenarioError | RunFolderInUseError):
         return MISTAKE, str(error)
+    if isinstance(error, ComputationFailed) and error.__cause__ is not None:
+        return FAILED, f"{''.join(traceback.format_exception(error.__cause__))}\nthe run failed: {error}"
     if isinstance(error, RunFailed):
         return FAILED, f"the run failed: {error}"
     if isinstance(error, RunFolderError):

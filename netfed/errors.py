@@ -15,6 +15,10 @@ class RunFailed(Exception):
     """The run cannot go on: it diverged, or no device is left. ``str`` says what happened, where, and what to do."""
 
 
+class ComputationFailed(RunFailed):
+    """A node's computation raised: a model, a plug-in, or netfed itself. ``__cause__`` is what it raised."""
+
+
 class RunFolderError(Exception):
     """A run folder is missing, damaged, or written by another version. ``str`` names the file and the remedy."""
 

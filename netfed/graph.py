@@ -16,9 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from netfed.errors import RunFolderError, SimulationError
+from netfed.errors import ComputationFailed, RunFolderError, SimulationError
 
-_MAGIC = b"netfed-entry 1\n"
 _MISSING: Any = object()
 
 
@@ -73,9 +72,17 @@ class Store:
         return form.load(read_entry(self._folder / key))
 
     def save(self, key: str, form: Form, value: Any) -> None:
-        """Write a value so that a reader, or a crash, sees all of it or nothing."""
+        """Write a value so that a reader, or a crash, sees all of it or nothing.
+
+        Raises:
+            OSError: The disk is full, or another of its ills; names the file.
+        """
         body = form.dump(value)
-        write_whole(self._folder / key, _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+        write_whole(self._folder / key, _head(key, body) + body)
+
+
+def _head(key: str, body: bytes) -> bytes:
+    return f"netfed-entry 1 {key} {hashlib.sha256(body).hexdigest()}\n".encode()
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -87,21 +94,19 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def read_entry(path: Path) -> bytes:
-    """Return the body of a store entry after comparing it with the sha256 that it carries.
+    """Return the body of a store entry, after comparing it with the key and the sha256 that it carries.
 
     Raises:
-        RunFolderError: The entry is damaged.
+        RunFolderError: The entry is damaged, or another's.
     """
-    data = path.read_bytes()
-    head = len(_MAGIC) + 64 + 1
-    body = data[head:]
-    if data[:head] != _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n":
+    head, newline, body = path.read_bytes().partition(b"\n")
+    if head + newline != _head(path.name, body):
         raise RunFolderError(f"{path}: damaged; delete it and resume: its value is then computed anew")
     return body
 
@@ -129,7 +134,7 @@ class Node:
         label: str,
     ) -> None:
         self.kind = kind
-        self.key = digest(kind, recipe, [node.key for node in reads])
+        self.key: str = digest(kind, recipe, [node.key for node in reads])
         self.reads: tuple[Node, ...] = tuple(reads)
         self.compute: Callable[..., Any] | None = compute
         self.form = form
@@ -194,7 +199,7 @@ class Graph:
 
         Raises:
             RunFolderError: A stored value is damaged.
-            SimulationError: A computation failed; the message names it, its cause is chained.
+            ComputationFailed: A computation raised; the message names it, its cause is chained.
         """
         self.settle(nodes)
         return [self._value(node) for node in nodes]
@@ -214,7 +219,7 @@ class Graph:
             waiting = [node for node in waiting if not node.settled]
 
     def _unsettled(self, nodes: Iterable[Node]) -> list[Node]:
-        """List what must be computed, settling on the way what the store has. Versions form long chains: no recursion."""
+        """List what must be computed, settling what the store has. Versions form long chains: no recursion."""
         found: dict[int, Node] = {}
         stack = list(nodes)
         while stack:
@@ -251,8 +256,10 @@ class Graph:
 def _named(label: str, compute: Callable[..., Any], values: Sequence[Any]) -> Any:
     try:
         return compute(*values)
+    except SimulationError:
+        raise
     except Exception as error:
-        raise SimulationError(f"{label}: {type(error).__name__}: {error}") from error
+        raise ComputationFailed(f"{label}: {type(error).__name__}: {error}") from error
 
 
 def _beneath(node: Node) -> Iterator[Node]:

@@ -229,7 +229,9 @@ class Simulation:
         """Publish the next version: the model plus the weighted sum of the arrivals' updates."""
         model = self.model.weights
         if arrivals:
-            by_device = sorted(zip(arrivals, weights, strict=True), key=lambda pair: (pair[0].device.id, pair[0].device.draw))
+            by_device = sorted(
+                zip(arrivals, weights, strict=True), key=lambda pair: (pair[0].device.id, pair[0].device.draw)
+            )
             decoded = [_decoded(arrival) for arrival, _ in by_device]
             in_order = [weight for _, weight in by_device]
             reads = (model, *decoded)
@@ -276,13 +278,18 @@ class Simulation:
 
     def summary(self) -> dict[str, Any]:
         """Return the run's results after its last window: plain data, ready for JSON."""
-        scores = self._scores or [None]
+        scores: list[float | None] = [*self._scores] or [None]
         energy_j = {**self.network.ledger.totals_j(), "cloud": self._cloud_j}
         return {
             "scheme": self.scheme.kind,
             "rounds": self.model.version,
             "sim_time_s": self._last_row["t_s"],
-            "metric": {"name": "accuracy", "first": scores[0], "last": scores[-1], "best": max(scores, key=lambda score: score or 0.0)},
+            "metric": {
+                "name": "accuracy",
+                "first": scores[0],
+                "last": scores[-1],
+                "best": max(scores, key=lambda score: score or 0.0),
+            },
             "references": self._reference_scores,
             "bits": self._bits(),
             "energy_j": math.fsum(value for part, value in energy_j.items() if part != "cloud"),
@@ -391,8 +398,5 @@ def _finite(row: Row) -> float:
         RunFailed: Its loss is not finite.
     """
     if not math.isfinite(float(row["loss"] or 0.0)):
-        raise RunFailed(
-            f"diverged: the loss of version {row['version']} is {row['loss']}; "
-            "lower rule.learning_rate"
-        )
+        raise RunFailed(f"diverged: the loss of version {row['version']} is {row['loss']}; lower rule.learning_rate")
     return float(row["accuracy"] or 0.0)

@@ -25,7 +25,7 @@ def main() -> int:
     for name, commands in STAGES.items():
         print(f"\n== {name}", flush=True)
         start = time.monotonic()
-        if any([subprocess.run(command, cwd=ROOT, check=False).returncode for command in commands]):
+        if sum(subprocess.run(command, cwd=ROOT, check=False).returncode != 0 for command in commands):
             failed.append(name)
         seconds[name] = time.monotonic() - start
     print("\n== seconds")

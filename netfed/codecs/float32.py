@@ -33,8 +33,10 @@ class Float32(Codec, kind="float32"):
         tensors, offset = {}, 0
         for name, spec in layout.items():
             dtype = getattr(torch, spec.dtype)
-            tensor = torch.frombuffer(buffer, dtype=dtype, count=spec.numel, offset=offset) if spec.numel else (
-                torch.empty(0, dtype=dtype)
+            tensor = (
+                torch.frombuffer(buffer, dtype=dtype, count=spec.numel, offset=offset)
+                if spec.numel
+                else (torch.empty(0, dtype=dtype))
             )
             tensors[name] = tensor.view(spec.shape)
             offset += spec.bytes

@@ -1,4 +1,4 @@
-"""Top-k sparsification with error feedback (Stich, Cordonnier and Jaggi, NeurIPS 2018, arXiv:1809.07599, algorithm 1)."""
+"""Top-k sparsification with error feedback (Stich, Cordonnier and Jaggi, NeurIPS 2018, arXiv:1809.07599, alg. 1)."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def step_cost(step: Callable[[], None]) -> Cost:
     return Cost(float(flops.get_total_flops()), float(traffic.bytes))
 
 
-class _Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Traffic(TorchDispatchMode):
     """Adds up the bytes of the tensors that each operation reads and writes."""
 
     def __init__(self) -> None:

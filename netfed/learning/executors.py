@@ -48,7 +48,9 @@ class Pool:
         cpu_s: CPU seconds spent inside calls, over all threads.
     """
 
-    def __init__(self, run: Callable[[Callable[[Call], tuple[Any, float]], Sequence[Call]], Iterable[tuple[Any, float]]]) -> None:
+    def __init__(
+        self, run: Callable[[Callable[[Call], tuple[Any, float]], Sequence[Call]], Iterable[tuple[Any, float]]]
+    ) -> None:
         self._run = run
         self.cpu_s = 0.0
 

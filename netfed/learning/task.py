@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netfed.learning.data.shares import Shares
@@ -100,7 +101,7 @@ class Classification:
                 outputs = module(channels_last(self.tests.inputs[part]))
                 correct.append(outputs.argmax(1) == self.tests.labels[part])
                 losses.append(F.cross_entropy(outputs, self.tests.labels[part], reduction="none"))
-        sizes = [end - start for start, end in zip(groups[:-1], groups[1:], strict=True)]
+        sizes = [end - start for start, end in pairwise(groups)]
         return {
             name: float(torch.stack([group.mean() for group in torch.cat(values).double().split(sizes)]).mean())
             for name, values in (("accuracy", correct), ("loss", losses))

@@ -22,8 +22,8 @@ class FedBuff(Scheme, kind="fedbuff"):
     """A fixed number of clients is always at work; every ``buffer`` arrivals the server takes a step.
 
     The step is the sum of the buffered updates over the buffer's size, each discounted by (1 + staleness) to the power
-    of minus ``staleness_exponent`` (section 5, where it is 1/2), staleness being the versions published since the client
-    was sent its model. Updates count alike, however many examples they saw.
+    of minus ``staleness_exponent`` (section 5, where it is 1/2). Staleness counts the versions published since the
+    client was sent its model. Updates count alike, however many examples they saw.
 
     Attributes:
         aggregations: Server steps.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from simpy import Event
+from simpy.events import EventPriority
 
 if TYPE_CHECKING:
     from simpy import Environment, Process, Store
+    from simpy.resources.store import StoreGet
 
     from netfed.client import Arrival
     from netfed.simulation import Simulation
 
-_LAST = 2  # after SimPy's URGENT (0) and NORMAL (1)
+_LAST = EventPriority(2)  # after SimPy's URGENT (0) and NORMAL (1)
 
 
 class Settled(Event):
@@ -47,13 +49,14 @@ def collect(sim: Simulation, inbox: Store, goal: int, until: Event | None = None
     """Wait for ``goal`` arrivals, or until an event cuts the wait short; acknowledge and return what has come."""
     arrivals: list[Arrival] = []
     while len(arrivals) < goal:
-        get = inbox.get()
+        get: StoreGet = inbox.get()
         yield get if until is None else get | until
         if not get.triggered:
             get.cancel()
             break
-        sim.acknowledge(get.value)
-        arrivals.append(get.value)
+        arrival = cast("Arrival", get.value)
+        sim.acknowledge(arrival)
+        arrivals.append(arrival)
     return arrivals
 
 

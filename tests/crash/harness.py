@@ -1,6 +1,6 @@
 """Kill a run with SIGKILL, again and again, and resume it: ``python harness.py SCENARIO FOLDER MOMENTS``.
 
-Imports once and forks for each attempt, so that an attempt costs a fraction of a second. Prints one JSON object.
+Plays once and forks for each attempt, so that an attempt costs a fraction of a second. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from itertools import count
 from pathlib import Path
 
-import pyarrow.parquet  # noqa: F401 (imported here so that no child pays for it)
-import sklearn.datasets  # noqa: F401
 import torch
 
-import netfed.namespace
-import netfed.network.network
 import netfed.run
-import netfed.simulation  # noqa: F401
 from netfed.learning.trainer import Trainer
 from netfed.run import begin, play
 from netfed.runfolder import RunFolder
@@ -73,8 +70,8 @@ def forked(act: Callable[[], None], kill_after_s: float | None = None) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def dying_at(rename: int, after: bool, act: Callable[[], None]) -> Callable[[], None]:
-    """Return ``act`` that kills its process on one side of its n-th rename."""
+def dying_at(rename: int, after: bool, out: Path) -> Callable[[], None]:
+    """Return a start that kills its process on one side of its n-th rename."""
 
     def dying() -> None:
         seen, replace = 0, os.replace
@@ -89,7 +86,7 @@ def dying_at(rename: int, after: bool, act: Callable[[], None]) -> Callable[[], 
                 os.kill(os.getpid(), signal.SIGKILL)
 
         os.replace = replace_or_die
-        act()
+        start(out)
 
     return dying
 
@@ -102,6 +99,7 @@ def summary(run: Path) -> dict:
     return json.loads((run / "summary.json").read_text())
 
 
+start(work / "warm")  # what a process does once only, it does here
 trained[:8] = struct.pack("q", 0)
 began = time.monotonic()
 assert forked(lambda: start(work / "whole")) == 0
@@ -132,9 +130,9 @@ def attempt(name: str, act: Callable[[Path], Callable[[], None]], kill_after_s: 
 
 
 for i in range(moments):
-    attempt(f"moment-{i}", lambda out: lambda: start(out), duration_s * (i + 0.5) / moments)
-for after in (False, True):
-    rename = 1
-    while attempt(f"{'after' if after else 'before'}-{rename}", lambda out: dying_at(rename, after, lambda: start(out))):
-        rename += 1
+    attempt(f"moment-{i}", lambda out: partial(start, out), duration_s * (i + 0.5) / moments)
+for side in ("before", "after"):
+    for rename in count(1):
+        if not attempt(f"{side}-{rename}", partial(dying_at, rename, side == "after")):
+            break
 print(json.dumps({"whole": whole, "undisturbed": undisturbed, "duration_s": duration_s, "attempts": attempts}))

@@ -34,7 +34,12 @@ def test_lazy_is_eager(play: Play, scheme: str, codec: str, seed: int, loss: flo
 
 def test_topk_remembers_only_what_was_acknowledged(play: Play) -> None:
     """With 30 % of uploads lost each way a device's error memory must be that of its last upload that arrived."""
-    world = (FEW, "scheme={kind: fedavg, rounds: 8, cohort: 6}", CODECS["topk"], LOSSY.replace("loss: 0.1", "loss: 0.3"))
+    world = (
+        FEW,
+        "scheme={kind: fedavg, rounds: 8, cohort: 6}",
+        CODECS["topk"],
+        LOSSY.replace("loss: 0.1", "loss: 0.3"),
+    )
     lazy, eager = play(*world), play(*world, EAGER)
     assert lazy.summary["updates"]["lost"] > 5
     assert lazy.summary["jobs"]["skipped"] > 0
@@ -89,8 +94,10 @@ def test_what_the_network_discards_is_not_trained(play: Play) -> None:
     assert jobs["planned"] == jobs["trained"] + jobs["skipped"]
     assert eager["jobs"]["trained"] == jobs["planned"]
     trainings = jobs["trained"] / eager["jobs"]["trained"]
-    print(f"\ndiscarded {discarded / updates['selected']:.3f}; torch_s ratio {lazy['torch_s'] / eager['torch_s']:.3f}, "
-          f"trainings ratio {trainings:.3f}")
+    print(
+        f"\ndiscarded {discarded / updates['selected']:.3f}; torch_s ratio {lazy['torch_s'] / eager['torch_s']:.3f}, "
+        f"trainings ratio {trainings:.3f}"
+    )
     assert trainings <= 0.72
     assert lazy["torch_s"] <= 0.72 * eager["torch_s"] / 0.8
 

@@ -1,4 +1,4 @@
-"""Where the network does nothing, netfed is a plain PyTorch loop; where one scheme is a case of another, it is that one."""
+"""Where the network does nothing, netfed is a plain PyTorch loop; a scheme that is a case of another is that one."""
 
 from __future__ import annotations
 
@@ -120,9 +120,7 @@ def test_what_the_network_changes_and_what_it_does_not(play: Play) -> None:
     assert late.summary["updates"]["late"] > 0
     assert late.summary["model_digest"] != play(fast, *spread).summary["model_digest"]
     asynchronous = "scheme={kind: fedbuff, aggregations: 6, concurrency: 6, buffer: 2}"
-    spread_up, faster = (
-        network.replace("Mbit/s}", "Mbit/s, spread: 1.0}", 1) for network in (slow, fast)
-    )
+    spread_up, faster = (network.replace("Mbit/s}", "Mbit/s, spread: 1.0}", 1) for network in (slow, fast))
     assert play(asynchronous, spread_up).summary["model_digest"] != play(asynchronous, faster).summary["model_digest"]
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 
 import pytest
 
-from netfed.errors import RunFolderError, SimulationError
+from netfed.errors import ComputationFailed, RunFolderError
 from netfed.graph import SCALARS, Graph, Store, digest, read_entry
 
 
@@ -135,7 +136,7 @@ def test_a_damaged_entry_is_named_and_not_used(tmp_path: Path, damage: str) -> N
 
 def test_a_failing_computation_is_named(graph: Graph) -> None:
     node = graph.node("update", [], (), lambda: 1 / 0, label="training on device 7, draw 2")
-    with pytest.raises(SimulationError, match=r"training on device 7, draw 2: ZeroDivisionError") as caught:
+    with pytest.raises(ComputationFailed, match=r"training on device 7, draw 2: ZeroDivisionError") as caught:
         graph.read([node])
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
@@ -145,7 +146,7 @@ def test_nothing_half_written_is_left_behind(tmp_path: Path) -> None:
 
     class Unwritable:
         def dump(self, value):
-            return memoryview(b"")[:0].tobytes() if value else None
+            return "not bytes"
 
         def load(self, data):
             return data
@@ -153,3 +154,26 @@ def test_nothing_half_written_is_left_behind(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         store.save("key", Unwritable(), False)
     assert list((tmp_path / "space").iterdir()) == []
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path, "space")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        store.save("key", SCALARS, 1)
+    assert caught.value.filename == str(tmp_path / "space" / "key")
+    assert list((tmp_path / "space").iterdir()) == []
+
+
+def test_entries_that_changed_places_are_not_used(tmp_path: Path) -> None:
+    store = Store(tmp_path, "space")
+    store.save("one", SCALARS, 1)
+    store.save("two", SCALARS, 2)
+    (tmp_path / "space" / "one").rename(tmp_path / "space" / "three")
+    (tmp_path / "space" / "two").rename(tmp_path / "space" / "one")
+    with pytest.raises(RunFolderError, match="one: damaged"):
+        store.load("one", SCALARS)

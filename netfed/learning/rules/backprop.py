@@ -10,7 +10,7 @@ from pydantic import Field
 from netfed.learning.rules.spec import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from torch import Generator, Tensor
     from torch.nn import Module
@@ -39,7 +39,7 @@ class Backprop(Rule, kind="backprop"):
     def fit(
         self,
         module: Module,
-        parameters: Sequence[Tensor],
+        parameters: list[Tensor],
         inputs: Tensor,
         labels: Tensor,
         loss: Callable[[Tensor, Tensor], Tensor],

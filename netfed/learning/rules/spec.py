@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from netfed.plugin import Plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from torch import Generator, Tensor
     from torch.nn import Module
@@ -22,7 +22,7 @@ class Rule(Plugin):
     def fit(
         self,
         module: Module,
-        parameters: Sequence[Tensor],
+        parameters: list[Tensor],
         inputs: Tensor,
         labels: Tensor,
         loss: Callable[[Tensor, Tensor], Tensor],
