@@ -49,9 +49,7 @@ def build(scenario: Scenario, store: Path, workers: int | None = None) -> Simula
     pool = scenario.executor.pool(workers)
     graph = Graph(Store(store, provenance["namespace"]), pool, scenario.executor.lazy)
     task = scenario.task
-    shares = deal(
-        task.dataset, task.split, task.partition, task.hands, task.tests_per_device, scenario.devices.count, streams
-    )
+    shares = deal(task.dataset, task.split, task.partition, task.hands, scenario.devices.count, streams)
     trainer = Trainer(
         graph, Classification(shares), scenario.model, scenario.adapter, scenario.rule, scenario.pretraining, streams
     )

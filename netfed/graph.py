@@ -21,10 +21,13 @@ from netfed.errors import ComputationFailed, RunFolderError, SimulationError
 _MISSING: Any = object()
 
 
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+"""Return the one JSON text of plain data: equal texts are equal values, floats to the last bit."""
+
+
 def digest(*recipe: Any) -> str:
     """Return the sha256 (hex) of plain data in canonical JSON."""
-    text = json.dumps(recipe, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical(recipe).encode()).hexdigest()
 
 
 class Form(Protocol):
@@ -78,19 +81,19 @@ class Store:
             OSError: The disk is full, or another of its ills; names the file.
         """
         body = form.dump(value)
-        write_whole(self._folder / key, _head(key, body) + body)
+        write_whole(self._folder / key, _head(key, body), body)
 
 
 def _head(key: str, body: bytes) -> bytes:
     return f"netfed-entry 1 {key} {hashlib.sha256(body).hexdigest()}\n".encode()
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, *chunks: bytes) -> None:
     """Replace a file's content in one step: a reader, or a crash, sees the old or the new, never a part."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

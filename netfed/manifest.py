@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from netfed.errors import RunFolderError
-from netfed.graph import read_entry
+from netfed.graph import canonical, read_entry
 
 FORMAT = 1
 MANIFEST, STATUS, ROUNDS, SUMMARY = "manifest.json", "status.json", "rounds.jsonl", "summary.json"
@@ -83,11 +83,6 @@ class Manifest:
     def sealed(self) -> bytes:
         """Return the content of ``manifest.json``."""
         return seal(asdict(self))
-
-
-def canonical(value: object) -> str:
-    """Return the one JSON text of plain data: equal texts are equal values, floats to the last bit."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def seal(document: dict[str, Any]) -> bytes:

@@ -25,7 +25,7 @@ from typing import Any
 
 from netfed.errors import RunFolderError, ScenarioError
 from netfed.events import to_parquet, to_rows, typed
-from netfed.graph import write_whole
+from netfed.graph import canonical, write_whole
 from netfed.manifest import (
     FORMAT,
     MANIFEST,
@@ -36,7 +36,6 @@ from netfed.manifest import (
     SUMMARY,
     FileRecord,
     Manifest,
-    canonical,
     fingerprint_changes,
     problems,
     process_start,

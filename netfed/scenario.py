@@ -46,14 +46,12 @@ class TaskSpec:
         split: Which share goes to the cloud, to the devices, and to the test.
         partition: How the devices' share is divided among them.
         hands: How differently they write.
-        tests_per_device: Test examples on which the model of a device is judged.
     """
 
     dataset: Dataset
     split: Split
     partition: Partition
     hands: Hands | None = None
-    tests_per_device: Annotated[int, Field(ge=1)] = 40
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from netfed.client import Arrival, participate
 from netfed.errors import RunFailed, SimulationError
 from netfed.graph import Graph, Node
 from netfed.learning.aggregate import apply_deltas
-from netfed.learning.tensors import TENSORS, tensors_digest
+from netfed.learning.tensors import TENSORS, Tensors, tensors_digest
 from netfed.network.population import Device
 from netfed.recorder import Recorder, Row, Scalar
 
 if TYPE_CHECKING:
-    from netfed.codecs.coder import Coder
+    from netfed.codecs.coder import Coder, Sent
     from netfed.learning.cost import Cost
     from netfed.learning.executors import Pool
     from netfed.learning.trainer import Trainer
@@ -70,6 +70,7 @@ class Progress:
         bits: Sent so far, both directions.
         lost: Updates lost or late so far.
         trained: Local trainings done so far.
+        torch_s: CPU seconds spent on computing values so far.
     """
 
     version: int
@@ -79,6 +80,7 @@ class Progress:
     bits: int
     lost: int
     trained: int
+    torch_s: float
 
 
 class Simulation:
@@ -232,10 +234,9 @@ class Simulation:
             by_device = sorted(
                 zip(arrivals, weights, strict=True), key=lambda pair: (pair[0].device.id, pair[0].device.draw)
             )
-            decoded = [_decoded(arrival) for arrival, _ in by_device]
             in_order = [weight for _, weight in by_device]
-            reads = (model, *decoded)
-            model = self.graph.node("model", ["sum", in_order], reads, partial(apply_deltas, in_order), TENSORS)
+            reads = (model, *(_sent(arrival) for arrival, _ in by_device))
+            model = self.graph.node("model", ["sum", in_order], reads, partial(self._aggregate, in_order), TENSORS)
         self.model = GlobalModel(self.model.version + 1, model)
         self._open_row(len(arrivals))
 
@@ -274,6 +275,7 @@ class Simulation:
             bits=int(row["bits_up"] or 0) + int(row["bits_down"] or 0),
             lost=self.tally["lost"] + self.tally["late"],
             trained=self.graph.counts("update")["trained"],
+            torch_s=self._pool.cpu_s,
         )
 
     def summary(self) -> dict[str, Any]:
@@ -310,6 +312,9 @@ class Simulation:
         self._open_row(0)
         yield from self.scheme.run(self)
         self._close()
+
+    def _aggregate(self, weights: Sequence[float], model: Tensors, *sent: Sent) -> Tensors:
+        return apply_deltas(weights, model, map(self.codec.decode, sent))
 
     def _open_row(self, arrived: int) -> None:
         version = self.model.version
@@ -380,10 +385,10 @@ class Simulation:
             self._freed.succeed()
 
 
-def _decoded(arrival: Arrival) -> Node:
-    if arrival.payload.decoded is None:
-        raise SimulationError(f"device {arrival.device.id} sent a payload that cannot be decoded")
-    return arrival.payload.decoded
+def _sent(arrival: Arrival) -> Node:
+    if arrival.payload.sent is None:
+        raise SimulationError(f"device {arrival.device.id} sent a payload without content")
+    return arrival.payload.sent
 
 
 def _depart(client: Process, _: Event) -> None:

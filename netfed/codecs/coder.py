@@ -33,16 +33,18 @@ class Payload:
 
     Attributes:
         bits: Its length, header included.
-        decoded: Node of what the receiver makes of it; None for a model, which arrives as it is.
+        sent: Node of the bytes; None for a model, which arrives as it is.
         state: Node of the sender's state once the receiver has acknowledged it; None if the codec keeps none.
     """
 
     bits: int
-    decoded: Node | None = None
+    sent: Node | None = None
     state: Node | None = None
 
 
-class _Sent(NamedTuple):
+class Sent(NamedTuple):
+    """The value of a payload's node: the bytes, and the sender's state once they are acknowledged."""
+
     payload: bytes
     state: State | None
 
@@ -68,6 +70,7 @@ class Coder:
         self._form = form
         self._streams = streams
         self._states: dict[int, Node] = {}
+        self._recipe = plain(codec)
         self._update_bits = codec.bits(layout)
         self._model_bits = Float32().bits(layout)
         self._frozen_bits = Float32().bits(frozen) if frozen else 0
@@ -84,30 +87,34 @@ class Coder:
         """Plan a device's upload: encoded from its state as last acknowledged."""
         state = self._states.get(device.id)
         seed = self._streams.seed("codec", device.id, device.draw)
-        recipe = [plain(self._codec), seed]
+        recipe = [self._recipe, seed]
         reads = (delta,) if state is None else (delta, state)
         label = f"encoding on device {device.id}, draw {device.draw}"
         sent = self._graph.node("payload", recipe, reads, partial(self._send, seed), label=label)
-        decoded = self._graph.node("decoded", (), (sent,), self._receive)
         next_state = self._graph.node("state", (), (sent,), _state_of, self._form) if self._codec.stateful else None
-        return Payload(self._update_bits, decoded, next_state)
+        return Payload(self._update_bits, sent, next_state)
 
     def acknowledge(self, device: Sender, payload: Payload) -> None:
         """Commit a device's state: the server has its upload."""
         if payload.state is not None:
             self._states[device.id] = payload.state
 
-    def _send(self, seed: int, delta: Tensors, state: State | None = None) -> _Sent:
+    def decode(self, sent: Sent) -> Tensors:
+        """Return what the server makes of a payload.
+
+        Raises:
+            SimulationError: It is not a payload of this codec for this model.
+        """
+        return self._codec.decode(self._codec.parse(sent.payload, self._layout), self._layout)
+
+    def _send(self, seed: int, delta: Tensors, state: State | None = None) -> Sent:
         import torch
 
         generator = torch.Generator().manual_seed(seed)
         body, next_state = self._codec.encode(delta, self._layout, state, generator)
-        return _Sent(self._codec.serialise(body, self._layout), next_state)
-
-    def _receive(self, sent: _Sent) -> Tensors:
-        return self._codec.decode(self._codec.parse(sent.payload, self._layout), self._layout)
+        return Sent(self._codec.serialise(body, self._layout), next_state)
 
 
-def _state_of(sent: _Sent) -> State:
+def _state_of(sent: Sent) -> State:
     assert sent.state is not None
     return sent.state

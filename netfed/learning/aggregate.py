@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
 from netfed.learning.tensors import Tensors
 
 
-def apply_deltas(weights: Sequence[float], model: Tensors, *deltas: Tensors) -> Tensors:
+def apply_deltas(weights: Sequence[float], model: Tensors, deltas: Iterable[Tensors]) -> Tensors:
     """Return the model plus the weighted sum of deltas; integer buffers are rounded to the nearest.
 
     Args:
         weights: One for each delta; they sum to one in a weighted mean.
         model: What the deltas are relative to.
-        deltas: Of the model's names and shapes, in device order.
+        deltas: Of the model's names and shapes, in device order; held one at a time.
     """
-    result = {}
-    for name, value in model.items():
-        total = value.double()
-        for weight, delta in zip(weights, deltas, strict=True):
-            total = total + weight * delta[name].double()
-        result[name] = total.round_().to(value.dtype) if value.dtype == torch.int64 else total.to(value.dtype)
-    return result
+    totals = {name: value.double() for name, value in model.items()}
+    for weight, delta in zip(weights, deltas, strict=True):
+        for name, total in totals.items():
+            total += weight * delta[name].double()
+    return {
+        name: (total.round() if model[name].dtype == torch.int64 else total).to(model[name].dtype)
+        for name, total in totals.items()
+    }

@@ -54,10 +54,10 @@ class Classification:
         self.classes = shares.classes
         self.shape: tuple[int, ...] = tuple(self._inputs.shape[1:])
         self.cloud = TaskExamples(
-            torch.from_numpy(shares.cloud.inputs), torch.from_numpy(shares.cloud.labels), shares.digest
+            torch.from_numpy(shares.cloud.inputs), torch.from_numpy(shares.cloud.labels), shares.cloud_digest
         )
         self.tests = TaskExamples(
-            torch.from_numpy(shares.test.inputs), torch.from_numpy(shares.test.labels), shares.digest
+            torch.from_numpy(shares.test.inputs), torch.from_numpy(shares.test.labels), shares.test_digest
         )
 
     @property
@@ -72,7 +72,7 @@ class Classification:
 
     def pool(self) -> TaskExamples:
         """Return all devices' training examples."""
-        return TaskExamples(self._inputs, self._labels, self._shares.digest)
+        return TaskExamples(self._inputs, self._labels, self._shares.train_digest)
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy of a batch.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from safetensors.torch import load, save
+from safetensors.numpy import save
+from safetensors.torch import load
 from torch import Tensor
 
 from netfed.layout import Layout, TensorSpec
@@ -17,7 +18,7 @@ class Safetensors:
     """Tensors in the safetensors format: no code runs when it is read."""
 
     def dump(self, value: Tensors) -> bytes:
-        data: bytes = save({name: tensor.contiguous() for name, tensor in value.items()})
+        data: bytes = save({name: tensor.contiguous().numpy() for name, tensor in value.items()})
         return data
 
     def load(self, data: bytes) -> Tensors:

@@ -91,6 +91,7 @@ class Trainer:
         self._streams = streams
         self._local = threading.local()
         self._step_costs: dict[tuple[bool, int], Cost] = {}
+        self._costs: dict[int, Cost] = {}
 
         self._plain = model.build(task.shape, task.classes, streams.seed("model"))
         self._adapted = copy.deepcopy(self._plain)
@@ -161,7 +162,9 @@ class Trainer:
 
     def cost(self, examples: int) -> Cost:
         """Return what one participation computes, counted from real steps of the real model."""
-        return self._cost(self._adapted, self._rule, examples)
+        if examples not in self._costs:
+            self._costs[examples] = self._cost(self._adapted, self._rule, examples)
+        return self._costs[examples]
 
     def pretraining_cost(self) -> Cost:
         """Return what the cloud computes before version 0."""

@@ -58,6 +58,7 @@ class Progress:
     bits: int
     lost: int
     trained: int
+    torch_s: float
 
 
 class Window(NamedTuple):
@@ -91,7 +92,9 @@ class StandIn:
 
     @property
     def progress(self) -> Progress:
-        return Progress(self._version, self._rounds, 60.0 * self._version, ("accuracy", 0.5), 8000, 1, self._version)
+        return Progress(
+            self._version, self._rounds, 60.0 * self._version, ("accuracy", 0.5), 8000, 1, self._version, 0.1
+        )
 
     def summary(self) -> dict[str, Any]:
         return {

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from netfed.errors import RunFolderError, ScenarioError, SimulationError
 from netfed.events import COLUMNS, to_parquet, to_rows, typed
-from netfed.manifest import canonical, problems, read_manifest
+from netfed.graph import canonical
+from netfed.manifest import problems, read_manifest
 from netfed.runfolder import RunFolder, RunFolderInUseError
 
 WINDOWS = 12

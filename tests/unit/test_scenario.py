@@ -28,7 +28,6 @@ task:
   split: {cloud: 0.35, devices: 0.5, test: 0.15}
   partition: {kind: dirichlet, alpha: 0.5}
   hands: {slant: 0.3, stroke: 0.5, contrast: 0.4}
-  tests_per_device: 40
 model: {kind: conv-transformer}
 pretraining: {kind: backprop, learning_rate: 0.05, batch_size: 16, epochs: 30}
 adapter: {kind: lora, rank: 4}
@@ -123,8 +122,8 @@ def test_a_file_is_named_in_its_mistakes(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError) as refusal:
         load(file)
     assert refusal.value.lines == (
-        f"{file}:14:1: scheme.cohort: missing key",
-        f"{file}:14:36: scheme.cohrt: unknown key, did you mean 'cohort'?",
+        f"{file}:13:1: scheme.cohort: missing key",
+        f"{file}:13:36: scheme.cohrt: unknown key, did you mean 'cohort'?",
     )
 
 

@@ -25,7 +25,9 @@ class Shares:
         train_offsets: Device d has ``train[train_offsets[d] : train_offsets[d + 1]]``.  # int64 [device + 1]
         test: Test examples, group by group: a group for each device, in its hand, or one for all if there are no hands.
         test_offsets: Group g has ``test[test_offsets[g] : test_offsets[g + 1]]``.  # int64 [group + 1]
-        digest: SHA-256 of all of the above.
+        cloud_digest: SHA-256 of the cloud's part.
+        train_digest: SHA-256 of all devices' training examples.
+        test_digest: SHA-256 of the test examples and their groups.
         shard_digests: SHA-256 of each device's training examples.  # [device]
     """
 
@@ -34,7 +36,9 @@ class Shares:
     train_offsets: NDArray[np.int64]
     test: Examples
     test_offsets: NDArray[np.int64]
-    digest: str
+    cloud_digest: str
+    train_digest: str
+    test_digest: str
     shard_digests: tuple[str, ...]
 
     @property
@@ -52,7 +56,6 @@ def deal(
     split: Split,
     partition: Partition,
     hands: Hands | None,
-    tests_per_device: int,
     devices: int,
     streams: Streams,
 ) -> Shares:
@@ -62,9 +65,8 @@ def deal(
         dataset: Where the examples come from.
         split: Which share of them goes to the cloud, the devices and the test.
         partition: How the devices' part is shared among them.
-        hands: How differently the devices write; None leaves every picture as it is.
-        tests_per_device: With hands, how many pictures of the test part each device writes to be tested on. Without,
-            one test, the whole part, serves all devices.
+        hands: How differently the devices write. None leaves every picture as it is, and one test, the whole part,
+            serves all devices.
         devices: How many devices there are.
         streams: The world's randomness.
 
@@ -73,7 +75,7 @@ def deal(
     """
     examples = dataset.load(streams)
     cloud, ours, unseen = _parts(examples, split, streams)
-    needed = 1 if hands is None else tests_per_device
+    needed = 1 if hands is None else hands.tests
     if len(unseen) < needed:
         raise ScenarioError(f"task.split.test: {len(unseen)} examples are too few to draw {needed} different ones")
 
@@ -84,16 +86,24 @@ def deal(
 
     test, test_offsets = unseen, _offsets(np.array([len(unseen)]))
     if hands is not None:
-        drawn = _tests(len(unseen), tests_per_device, devices, streams)
+        drawn = _tests(len(unseen), hands.tests, devices, streams)
         train = _written(train, owners[order], hands, streams)
-        test = _written(unseen.take(drawn.ravel()), np.repeat(np.arange(devices), tests_per_device), hands, streams)
-        test_offsets = _offsets(np.full(devices, tests_per_device))
+        test = _written(unseen.take(drawn.ravel()), np.repeat(np.arange(devices), hands.tests), hands, streams)
+        test_offsets = _offsets(np.full(devices, hands.tests))
 
-    shard_digests = tuple(_digest(train.inputs[start:end], train.labels[start:end]) for start, end in pairwise(offsets))
-    digest = _digest(
-        *(array for part in (cloud, train, test) for array in (part.inputs, part.labels)), offsets, test_offsets
+    return Shares(
+        cloud,
+        train,
+        offsets,
+        test,
+        test_offsets,
+        cloud_digest=_digest(cloud.inputs, cloud.labels),
+        train_digest=_digest(train.inputs, train.labels),
+        test_digest=_digest(test.inputs, test.labels, test_offsets),
+        shard_digests=tuple(
+            _digest(train.inputs[start:end], train.labels[start:end]) for start, end in pairwise(offsets)
+        ),
     )
-    return Shares(cloud, train, offsets, test, test_offsets, digest, shard_digests)
 
 
 def _parts(examples: Examples, split: Split, streams: Streams) -> tuple[Examples, Examples, Examples]:
@@ -104,11 +114,9 @@ def _parts(examples: Examples, split: Split, streams: Streams) -> tuple[Examples
     return examples.take(cloud), examples.take(devices), examples.take(test)
 
 
-def _tests(unseen: int, tests_per_device: int, devices: int, streams: Streams) -> NDArray[np.int64]:
+def _tests(unseen: int, tests: int, devices: int, streams: Streams) -> NDArray[np.int64]:
     """Draw each device's test pictures, all different.  # int64 [device, test]"""
-    return np.stack(
-        [streams.generator("tests", device).permutation(unseen)[:tests_per_device] for device in range(devices)]
-    )
+    return np.stack([streams.generator("tests", device).permutation(unseen)[:tests] for device in range(devices)])
 
 
 def _written(examples: Examples, writers: NDArray[np.int64], hands: Hands, streams: Streams) -> Examples:

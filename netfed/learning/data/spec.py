@@ -216,14 +216,16 @@ class Split:
 class Hands:
     """How differently the devices write: each writes all of its pictures, training and test, in a hand of its own.
 
-    Each attribute is the standard deviation, over the devices, of a normal draw with mean 0; see `hands.write`.
+    The first three are each the standard deviation, over the devices, of a normal draw with mean 0; see `hands.write`.
 
     Attributes:
         slant: Of the tangent of the angle to the vertical.
         stroke: Of the thickness: 1 is a pixel more on each side, -1 a pixel less.
         contrast: Of the natural logarithm of the pen's pressure.
+        tests: How many pictures of the test part each device writes, to be tested on.
     """
 
     slant: Spread = 0.0
     stroke: Spread = 0.0
     contrast: Spread = 0.0
+    tests: Count = 40

@@ -1,0 +1,113 @@
+"""Ratios to a plain PyTorch loop, in one run, alternating; the table is printed, a test fails only below 0.8 of a bar.
+
+The workload: 100 devices x 100 examples of 1x28x28 in 62 classes, ten devices a round, one epoch of SGD in batches of
+20, a convolutional network of 109,246 parameters in its plain form (ReLU, then pooling; channels first).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+ROUNDS, COHORT, PAIRS, TOLERANCE = 10, 10, 7, 0.8
+BARS = {"one worker": 1.5, "two workers": 2.5}
+OVERHEAD_BAR = 0.03
+SCENARIO = f"""\
+netfed: 1
+name: speed
+task:
+  dataset: {{kind: synthetic, examples: 10100}}
+  split: {{cloud: 0, devices: 0.9900990099009901, test: 0.009900990099009901}}
+  partition: iid
+model: cnn
+rule: {{kind: backprop, learning_rate: 0.05, batch_size: 20}}
+scheme: {{kind: fedavg, rounds: {ROUNDS + 1}, cohort: {COHORT}}}
+devices: {{count: 100}}
+network:
+  kind: fluid
+  uplink: {{rate: 20 Mbit/s, spread: 0.5, latency: 5 ms}}
+  downlink: {{rate: 100 Mbit/s, spread: 0.5, latency: 5 ms}}
+  backhaul: {{rate: 1 Gbit/s, latency: 10 ms}}
+evaluate_every: 0
+"""
+
+
+class PlainCNN(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.c1, self.c2 = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, padding=1)
+        self.f1, self.f2 = nn.Linear(32 * 7 * 7, 64), nn.Linear(64, 62)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.max_pool2d(F.relu(self.c1(x)), 2)
+        x = F.max_pool2d(F.relu(self.c2(x)), 2)
+        return self.f2(F.relu(self.f1(x.flatten(1))))
+
+
+def plain_updates_per_s(inputs: torch.Tensor, labels: torch.Tensor) -> float:
+    """FedAvg as anybody would write it, one BLAS thread."""
+    model = PlainCNN()
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    began = time.perf_counter()
+    for version in range(ROUNDS):
+        total: dict[str, torch.Tensor] = {}
+        generator = torch.Generator().manual_seed(version)
+        for device in torch.randperm(100, generator=generator)[:COHORT].tolist():
+            model.load_state_dict(state)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+            for part in torch.randperm(100, generator=generator).split(20):
+                optimizer.zero_grad()
+                F.cross_entropy(model(inputs[device, part]), labels[device, part]).backward()
+                optimizer.step()
+            for name, tensor in model.state_dict().items():
+                total[name] = total.get(name, 0) + tensor
+        state = {name: tensor / COHORT for name, tensor in total.items()}
+    return ROUNDS * COHORT / (time.perf_counter() - began)
+
+
+def netfed_updates_per_s(workers: int, folder: Path) -> tuple[float, float]:
+    """The same through the public API, events and records included; also the share of CPU time spent outside torch."""
+    from netfed.run import begin, play
+    from netfed.scenario import loads
+
+    marks: list[tuple[float, float, float]] = []
+
+    def watch(progress) -> None:
+        marks.append((time.perf_counter(), time.process_time(), progress.torch_s))
+
+    with begin(loads(SCENARIO, "speed.yaml"), SCENARIO, folder) as run:
+        play(run, workers, watch)
+    (wall, cpu, torch_s), (wall_end, cpu_end, torch_end_s) = marks[1], marks[-1]  # the first round warms up
+    return ROUNDS * COHORT / (wall_end - wall), 1 - (torch_end_s - torch_s) / (cpu_end - cpu)
+
+
+@pytest.mark.benchmark
+def test_cnn_against_the_plain_loop(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(100, 100, 1, 28, 28, generator=generator)
+    labels = torch.randint(62, (100, 100), generator=generator)
+    ratios: dict[str, list[float]] = {name: [] for name in BARS}
+    overheads = []
+    print(f"\n{'pair':>4} {'plain/s':>8} {'one/s':>8} {'ratio':>6} {'two/s':>8} {'ratio':>6} {'outside torch':>14}")
+    for pair in range(PAIRS):
+        plain = plain_updates_per_s(inputs, labels)
+        one, overhead = netfed_updates_per_s(1, tmp_path / "one")
+        two, _ = netfed_updates_per_s(2, tmp_path / "two")
+        ratios["one worker"].append(one / plain)
+        ratios["two workers"].append(two / plain)
+        overheads.append(overhead)
+        print(f"{pair:>4} {plain:8.1f} {one:8.1f} {one / plain:6.2f} {two:8.1f} {two / plain:6.2f} {overhead:14.3f}")
+    for name, bar in BARS.items():
+        median = statistics.median(ratios[name])
+        print(f"{name}: median {median:.2f}, bar {bar}")
+    print(f"outside torch: median {statistics.median(overheads):.3f} of the CPU time, bar {OVERHEAD_BAR}")
+    for name, bar in BARS.items():
+        assert statistics.median(ratios[name]) >= TOLERANCE * bar
+    assert statistics.median(overheads) <= OVERHEAD_BAR / TOLERANCE
