@@ -34,7 +34,11 @@ def typed(row: Row) -> Row:
     Raises:
         SimulationError: A field is not of its column's type.
     """
-    return {name: _as_column(row, name, value) for name, value in row.items() if value is not None}
+    return {
+        name: value if type(value) is COLUMNS.get(name) else _as_column(row, name, value)
+        for name, value in row.items()
+        if value is not None
+    }
 
 
 def to_table(rows: list[Row]) -> Any:

@@ -211,15 +211,27 @@ class Graph:
         """Make sure that each node's value is at hand or in the store. Raises as `read` does."""
         waiting = self._unsettled(nodes)
         while waiting:
-            ready = [node for node in waiting if all(read.settled for read in node.reads)]
-            calls = [self._call(node) for node in ready]
-            for node, value in zip(ready, self._execute(calls), strict=True):
-                self._mark(node, "trained")
-                node.value = value
-                if node.form is not None:
-                    self._store.save(node.key, node.form, value)
-                node._settle()
+            chains = self._chains(waiting)
+            for chain, values in zip(chains, self._execute([self._call(chain) for chain in chains]), strict=True):
+                for node, value in zip(chain, values, strict=True):
+                    self._keep(node, value)
             waiting = [node for node in waiting if not node.settled]
+
+    def _chains(self, waiting: Sequence[Node]) -> list[list[Node]]:
+        """Return what can be computed now: each node that waits for nothing, and after it those that wait for it alone
+        (a payload for its update), to be computed in one go.
+        """
+        readers: dict[int, list[Node]] = {}
+        for node in waiting:
+            for read in node.reads:
+                readers.setdefault(id(read), []).append(node)
+        chains = [[node] for node in waiting if all(read.settled for read in node.reads)]
+        for chain in chains:
+            while len(following := readers.get(id(chain[-1]), [])) == 1:
+                if not all(read.settled or read is chain[-1] for read in following[0].reads):
+                    break
+                chain.append(following[0])
+        return chains
 
     def _unsettled(self, nodes: Iterable[Node]) -> list[Node]:
         """List what must be computed, settling what the store has. Versions form long chains: no recursion."""
@@ -238,10 +250,20 @@ class Graph:
             stack.extend(node.reads)
         return list(found.values())[::-1]
 
-    def _call(self, node: Node) -> Callable[[], Any]:
-        assert node.compute is not None
-        values = [self._value(read) for read in node.reads]
-        return partial(_named, node.label, node.compute, values)
+    def _call(self, chain: Sequence[Node]) -> Callable[[], list[Any]]:
+        steps = []
+        for before, node in zip((None, *chain), chain, strict=False):
+            assert node.compute is not None
+            values = [_MISSING if read is before else self._value(read) for read in node.reads]
+            steps.append((node.label, node.compute, values))
+        return partial(_run, steps)
+
+    def _keep(self, node: Node, value: Any) -> None:
+        self._mark(node, "trained")
+        node.value = value
+        if node.form is not None:
+            self._store.save(node.key, node.form, value)
+        node._settle()
 
     def _value(self, node: Node) -> Any:
         if node.value is _MISSING:
@@ -256,13 +278,17 @@ class Graph:
         self._counts[node.kind, status] += 1
 
 
-def _named(label: str, compute: Callable[..., Any], values: Sequence[Any]) -> Any:
-    try:
-        return compute(*values)
-    except SimulationError:
-        raise
-    except Exception as error:
-        raise ComputationFailed(f"{label}: {type(error).__name__}: {error}") from error
+def _run(steps: Iterable[tuple[str, Callable[..., Any], Sequence[Any]]]) -> list[Any]:
+    """Compute a chain: where a step lacks a value, it is that of the step before."""
+    results: list[Any] = []
+    for label, compute, values in steps:
+        try:
+            results.append(compute(*(results[-1] if value is _MISSING else value for value in values)))
+        except SimulationError:
+            raise
+        except Exception as error:
+            raise ComputationFailed(f"{label}: {type(error).__name__}: {error}") from error
+    return results
 
 
 def _beneath(node: Node) -> Iterator[Node]:

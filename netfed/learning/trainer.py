@@ -124,7 +124,8 @@ class Trainer:
             partial(self._train, self._rule, share, seed),
             label=f"training on device {device.id}, draw {device.draw}",
         )
-        return Update(delta, self.cost(len(share)), len(share))
+        examples = len(share)
+        return Update(delta, self.cost(examples), examples)
 
     def evaluation(self, model: Node) -> Node:
         """Plan the evaluation of a model; its value is ``{"accuracy": ..., "loss": ...}``."""

@@ -12,6 +12,7 @@ from netfed.network.medium import Flow, Medium, check_flow
 from netfed.network.sharing import share
 
 _FLOWS = np.dtype([("cell", "i8"), ("weight", "f8"), ("radio_bps", "f8"), ("left_bits", "f8"), ("rate_bps", "f8")])
+_FIRST_ROOM = 16
 _SAME_INSTANT_ULP = 4
 
 
@@ -25,7 +26,8 @@ class Shared(Medium):
     def __init__(self, env: Environment, backhaul_bps: float, cells: int = 1) -> None:
         super().__init__(env, backhaul_bps, cells)
         self._live: list[Flow] = []
-        self._table = np.zeros(0, _FLOWS)  # [flow], in the order of self._live
+        self._room = np.zeros(_FIRST_ROOM, _FLOWS)  # grows by doubling
+        self._table = self._room[:0]  # [flow], in the order of self._live
         self._finish_s = np.zeros(0)  # [flow]
         self._since_s = env.now
         self._version = 0
@@ -35,8 +37,11 @@ class Shared(Medium):
         check_flow(bits, radio_bps, weight)
         self._advance()
         flow = Flow(bits, cell, self._env.event())
+        if len(self._live) == len(self._room):
+            self._room = np.concatenate((self._room, np.zeros_like(self._room)))
+        self._room[len(self._live)] = (cell, weight, radio_bps, bits, 0.0)
         self._live.append(flow)
-        self._table = np.append(self._table, np.array([(cell, weight, radio_bps, bits, 0.0)], _FLOWS))
+        self._table = self._room[: len(self._live)]
         self._share()
         return flow
 
@@ -87,4 +92,5 @@ class Shared(Medium):
 
     def _keep(self, kept: NDArray[np.bool_]) -> None:
         self._live = list(compress(self._live, kept))
-        self._table = self._table[kept]
+        self._room[: len(self._live)] = self._table[kept]
+        self._table = self._room[: len(self._live)]

@@ -86,7 +86,7 @@ def connect(topology: Topology, network: Network, population: Population) -> nx.
 def route(graph: nx.Graph, base_station_index: int, device_index: int, direction: str) -> list[LinkClass]:
     """Return the classes of the links between the cloud and a device, in one direction."""
     path = (CLOUD, base_station(base_station_index), device(device_index))
-    return [graph.edges[hop][direction] for hop in pairwise(path)]
+    return [graph.get_edge_data(*hop)[direction] for hop in pairwise(path)]
 
 
 def _coordinates(places: NDArray[np.complex128]) -> NDArray[np.float64]:

@@ -51,6 +51,23 @@ def test_what_is_read_together_is_computed_together(tmp_path: Path) -> None:
     assert batches == [5, 1]
 
 
+def test_a_chain_is_computed_in_one_go(tmp_path: Path) -> None:
+    batches: list[int] = []
+
+    def execute(calls):
+        batches.append(len(calls))
+        return serial(calls)
+
+    graph = Graph(Store(tmp_path, "space"), execute)
+    start = graph.node("model", ["start"], (), lambda: 10)
+    updates = [graph.node("update", [i], (start,), lambda base, i=i: base + i) for i in range(3)]
+    payloads = [graph.node("payload", [], (update, start), lambda value, base: value * base) for update in updates]
+    states = [graph.node("state", [], (payload,), lambda value: -value, SCALARS) for payload in payloads]
+    total = graph.node("model", [], payloads, lambda *values: sum(values))
+    assert graph.read([total, *states]) == [330, -100, -110, -120]
+    assert batches == [1, 3, 4]
+
+
 def chain(graph: Graph, length: int):
     node = graph.node("model", [0], (), lambda: 0, SCALARS)
     for i in range(1, length):
