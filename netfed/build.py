@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import ValuesView
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,8 +45,8 @@ def build(scenario: Scenario, store: Path, workers: int | None = None) -> Simula
     env = Environment()
     streams = Streams(scenario.seed)
     recorder = Recorder(lambda: env.now)
-    foreign = [*foreign_sources(type(spec) for spec in _plugins(scenario)), *scenario.model.sources()]
-    provenance = fingerprint(scenario.executor.numerics, foreign)
+    modules = [*(type(spec).__module__ for spec in _plugins(scenario)), scenario.model.module()]
+    provenance = fingerprint(scenario.executor.numerics, foreign_sources(modules))
     pool = scenario.executor.pool(workers)
     graph = Graph(Store(store, provenance["namespace"]), pool, scenario.executor.lazy)
     task = scenario.task
@@ -76,5 +77,9 @@ def _plugins(spec: Any) -> Iterator[Plugin]:
     if isinstance(spec, Plugin):
         yield spec
     if is_dataclass(spec):
-        for field in fields(spec):
-            yield from _plugins(getattr(spec, field.name))
+        spec = [getattr(spec, field.name) for field in fields(spec)]
+    if isinstance(spec, dict):
+        spec = spec.values()
+    if isinstance(spec, list | tuple | ValuesView):
+        for part in spec:
+            yield from _plugins(part)

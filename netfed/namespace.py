@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import sys
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 import netfed
@@ -43,15 +43,18 @@ def fingerprint(executor: str, foreign: Iterable[Path] = ()) -> dict[str, str]:
     return {**entries, "namespace": digest(entries)}
 
 
-def foreign_sources(types: Iterable[type]) -> list[Path]:
-    """Return the Python files of the top-level packages that define these types, netfed's own left out."""
-    files: list[Path] = []
-    for top in sorted({each.__module__.partition(".")[0] for each in types} - {"netfed", "builtins"}):
-        file = getattr(sys.modules.get(top), "__file__", None)
-        if file is not None:
-            path = Path(file)
-            files += sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
-    return files
+def foreign_sources(modules: Iterable[str]) -> list[Path]:
+    """Return the files of the top-level packages that these modules belong to, netfed's own left out."""
+    tops = sorted({module.partition(".")[0] for module in modules} - {"netfed", "builtins", "__main__"})
+    return [file for top in tops for file in _package_files(top)]
+
+
+def _package_files(top: str) -> list[Path]:
+    spec = find_spec(top)
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()] if spec else []
+    if spec and not folders and spec.origin:
+        return [Path(spec.origin)]
+    return sorted(file for folder in folders for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc")
 
 
 def _own_sources() -> list[Path]:

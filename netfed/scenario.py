@@ -73,7 +73,9 @@ class Scenario:
         devices: Who takes part.
         network: What carries the bits.
         executor: How this computer computes it all.
-        references: Which lines to draw beside the result.
+        references: Which lines to draw beside the result: ``pretrained`` (version 0), ``central`` (all devices' data in
+            one place) and ``local`` (each device alone, the mean over at most 100 of them), the latter two given as
+            many epochs per example as the scheme gives at the most.
         evaluate_every: Aggregations from one evaluation to the next; the last one is always evaluated. 0: none is.
     """
 
@@ -95,6 +97,15 @@ class Scenario:
     executor: Executor = field(default_factory=Threads)
     references: tuple[Literal["pretrained", "central", "local"], ...] = ()
     evaluate_every: Annotated[int, Field(ge=0)] = 1
+
+    def __post_init__(self) -> None:
+        wanted, there = self.scheme.clients, self.devices.count
+        if wanted > there:
+            raise ValueError(f"scheme needs {wanted} devices at once, but devices.count is {there}")
+        if self.pretraining is not None and self.task.split.cloud == 0:
+            raise ValueError("pretraining has no examples: task.split.cloud is 0")
+        if "pretrained" in self.references and self.pretraining is None:
+            raise ValueError("references: pretrained is version 0 after pretraining, and there is no pretraining")
 
 
 def load(path: str | Path, *, sets: Sequence[str] = (), short: bool = False, seed: int | None = None) -> Scenario:

@@ -17,12 +17,12 @@ from netfed.client import Arrival, participate
 from netfed.errors import RunFailed, SimulationError
 from netfed.graph import Graph, Node
 from netfed.learning.aggregate import apply_deltas
-from netfed.learning.tensors import TENSORS, Tensors, tensors_digest
+from netfed.learning.tensors import TENSORS, require_finite, tensors_digest
 from netfed.network.population import Device
 from netfed.recorder import Recorder, Row, Scalar
 
 if TYPE_CHECKING:
-    from netfed.codecs.coder import Coder, Sent
+    from netfed.codecs.coder import Coder
     from netfed.learning.cost import Cost
     from netfed.learning.executors import Pool
     from netfed.learning.trainer import Trainer
@@ -66,7 +66,7 @@ class Progress:
         version: Of the global model.
         versions: At the end of the run.
         t_s: Simulated time of the last aggregation.
-        metric: Its name and its last value.
+        metric: Its name and its last value; None while there is none.
         bits: Sent so far, both directions.
         lost: Updates lost or late so far.
         trained: Local trainings done so far.
@@ -76,7 +76,7 @@ class Progress:
     version: int
     versions: int
     t_s: float
-    metric: tuple[str, float]
+    metric: tuple[str, float | None]
     bits: int
     lost: int
     trained: int
@@ -236,7 +236,9 @@ class Simulation:
             )
             in_order = [weight for _, weight in by_device]
             reads = (model, *(_sent(arrival) for arrival, _ in by_device))
-            model = self.graph.node("model", ["sum", in_order], reads, partial(self._aggregate, in_order), TENSORS)
+            model = self.graph.node(
+                "model", ["sum", in_order], reads, partial(apply_deltas, in_order, self.codec.decode), TENSORS
+            )
         self.model = GlobalModel(self.model.version + 1, model)
         self._open_row(len(arrivals))
 
@@ -256,9 +258,12 @@ class Simulation:
             try:
                 self.env.run(until=self._closed)
             except RuntimeError as error:
-                if self._closed.triggered or self.env.peek() < math.inf:
+                if not str(error).startswith("No scheduled events left"):
                     raise
-                raise RunFailed(f"nothing can happen after {self.env.now:g} s: no device is ever available") from error
+                raise RunFailed(
+                    f"nothing can happen after {self.env.now:g} s: no client is at work, no device becomes available, "
+                    "and the scheme still waits"
+                ) from error
             yield self._read_window()
         self._reference_scores = self._read_references()
         self.network.check_conservation()
@@ -271,7 +276,7 @@ class Simulation:
             version=int(row["version"] or 0),
             versions=self.scheme.versions,
             t_s=float(row["t_s"] or 0.0),
-            metric=("accuracy", self._scores[-1] if self._scores else math.nan),
+            metric=("accuracy", self._scores[-1] if self._scores else None),
             bits=int(row["bits_up"] or 0) + int(row["bits_down"] or 0),
             lost=self.tally["lost"] + self.tally["late"],
             trained=self.graph.counts("update")["trained"],
@@ -279,7 +284,13 @@ class Simulation:
         )
 
     def summary(self) -> dict[str, Any]:
-        """Return the run's results after its last window: plain data, ready for JSON."""
+        """Return the run's results after its last window: plain data, ready for JSON.
+
+        Raises:
+            RunFailed: The last model is not finite.
+        """
+        (model,) = self.graph.read([self.model.weights])
+        require_finite(model, f"version {self.model.version}")
         scores: list[float | None] = [*self._scores] or [None]
         energy_j = {**self.network.ledger.totals_j(), "cloud": self._cloud_j}
         return {
@@ -301,7 +312,7 @@ class Simulation:
             "jobs": self.graph.counts("update"),
             "reference_jobs": self.graph.counts("reference")["trained"],
             "torch_s": self._pool.cpu_s,
-            "model_digest": tensors_digest(self.graph.read([self.model.weights])[0]),
+            "model_digest": tensors_digest(model),
         }
 
     def _play(self) -> Generator[Event, Any, None]:
@@ -312,9 +323,6 @@ class Simulation:
         self._open_row(0)
         yield from self.scheme.run(self)
         self._close()
-
-    def _aggregate(self, weights: Sequence[float], model: Tensors, *sent: Sent) -> Tensors:
-        return apply_deltas(weights, model, map(self.codec.decode, sent))
 
     def _open_row(self, arrived: int) -> None:
         version = self.model.version
@@ -375,7 +383,8 @@ class Simulation:
 
     def _candidate_may_exist(self) -> Event:
         """Return an event at which `select` should look again: a client ends, or a device becomes available."""
-        self._freed = self.env.event()
+        if self._freed is None or self._freed.triggered:
+            self._freed = self.env.event()
         later_s = self.population.next_available(self.env.now)
         return self._freed if later_s == math.inf else self._freed | self.env.timeout(later_s - self.env.now)
 
@@ -403,5 +412,8 @@ def _finite(row: Row) -> float:
         RunFailed: Its loss is not finite.
     """
     if not math.isfinite(float(row["loss"] or 0.0)):
-        raise RunFailed(f"diverged: the loss of version {row['version']} is {row['loss']}; lower rule.learning_rate")
+        learner = "rule" if row["version"] else "pretraining"
+        raise RunFailed(
+            f"diverged: the loss of version {row['version']} is {row['loss']}; lower {learner}.learning_rate"
+        )
     return float(row["accuracy"] or 0.0)

@@ -71,7 +71,7 @@ class TopK(Codec, kind="topk"):
 
     def _k_and_width(self, layout: Layout) -> tuple[int, int]:
         entries = sum(spec.numel for spec in layout.values() if spec.trained)
-        return max(1, math.ceil(self.fraction * entries)), max(1, (entries - 1).bit_length())
+        return max(1, math.ceil(round(self.fraction * entries, 6))), max(1, (entries - 1).bit_length())
 
 
 def _buffers(layout: Layout) -> Layout:

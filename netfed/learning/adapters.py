@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from netfed.errors import ScenarioError
 from netfed.plugin import Plugin
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Adapter(Plugin):
         The module's outputs must not change. Randomness comes from ``seed`` alone.
 
         Raises:
-            ValueError: The module has nothing that this adapter could train; the message says what it looked for.
+            ScenarioError: The module has nothing that this adapter could train; the message says what it looked for.
         """
         raise NotImplementedError
 
@@ -34,7 +35,7 @@ class Full(Adapter, kind="full"):
 
     def attach(self, module: Module, seed: int) -> None:
         if not any(parameter.requires_grad for parameter in module.parameters()):
-            raise ValueError(f"{type(module).__name__} has no parameter that trains")
+            raise ScenarioError(f"model: {type(module).__name__} has no parameter that trains")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class LoRA(Adapter, kind="lora"):
         for pattern in self.train_fully:
             fully = [part for name, part in module.named_modules() if name and fnmatchcase(name, pattern)]
             if not fully:
-                raise ValueError(f"train_fully: no module is named {pattern!r}")
+                raise ScenarioError(f"adapter.train_fully: no module is named {pattern!r}")
             for part in fully:
                 part.requires_grad_(True)
         linear = [
@@ -77,7 +78,9 @@ class LoRA(Adapter, kind="lora"):
             and any(fnmatchcase(name, pattern) for pattern in self.targets)
         ]
         if not linear:
-            raise ValueError(f"targets: no linear layer of {type(module).__name__} matches {', '.join(self.targets)}")
+            raise ScenarioError(
+                f"adapter.targets: no linear layer of {type(module).__name__} matches {', '.join(self.targets)}"
+            )
         generator = torch.Generator().manual_seed(seed)
         scale = 1.0 if self.alpha is None else self.alpha / self.rank
         for name, part in linear:

@@ -59,8 +59,15 @@ class _Traffic(TorchDispatchMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if not func.is_view and func.overloadpacket not in _MOVE_NOTHING:
-            self.bytes += sum(_bytes(leaf) for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor))
+            written = _written_in_place(func, args) if result is None else result
+            self.bytes += sum(_bytes(leaf) for leaf in tree_leaves((args, kwargs, written)) if isinstance(leaf, Tensor))
         return result
+
+
+def _written_in_place(func: OpOverload, args: tuple[Any, ...]) -> list[Any]:
+    """Return the arguments that an operation without a result (a ``_foreach_`` one, say) writes to."""
+    declared = func._schema.arguments
+    return [value for argument, value in zip(declared, args, strict=False) if argument.is_write]
 
 
 _MOVE_NOTHING = {

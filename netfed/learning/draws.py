@@ -69,6 +69,8 @@ class JobDraws(TorchFunctionMode):
 def probe(model: nn.Module, inputs: Tensor) -> bool:
     """Tell whether ``model`` draws while it trains, by two passes of a copy of it over the same batch.
 
+    A third pass, in evaluation mode, must not draw at all.
+
     Args:
         model: Left as it is, buffers and training mode included.
         inputs: A batch.  # [example, ...]
@@ -78,7 +80,7 @@ def probe(model: nn.Module, inputs: Tensor) -> bool:
             in the backward pass, or does not repeat itself when its generator does.
     """
     twin = copy.deepcopy(model).train()
-    buffers = [buffer.clone() for buffer in twin.buffers()]
+    kept = {name: buffer.clone() for name, buffer in twin.named_buffers() if name in twin.state_dict()}
     draws = JobDraws(torch.Generator())
     unused = draws.generator.manual_seed(0).get_state()
     with seeded(0), draws, _process_draws_refused(twin):
@@ -91,14 +93,16 @@ def probe(model: nn.Module, inputs: Tensor) -> bool:
                 f"model: {type(model).__name__} draws in the backward pass, as activation checkpointing does when it "
                 "repeats dropout: the masks would differ from the forward pass's"
             )
-        for buffer, original in zip(twin.buffers(), buffers, strict=True):
-            buffer.copy_(original)
+        for name, original in kept.items():
+            twin.get_buffer(name).copy_(original)
         draws.generator.set_state(unused)
         if not torch.equal(_bits(twin(inputs.clone())), _bits(first)):
             raise ScenarioError(
                 f"model: {type(model).__name__} gives other outputs for the same batch and the same generator: "
-                "it draws from a generator of its own, or keeps a state that is not a buffer"
+                "it draws from a generator of its own, or keeps a state that is not a buffer of its state dict"
             )
+    with seeded(0), torch.no_grad(), _process_draws_refused(twin.eval()):
+        twin(inputs)
     return not torch.equal(used, unused)
 
 

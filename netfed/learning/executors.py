@@ -66,10 +66,18 @@ def _timed(call: Call) -> tuple[Any, float]:
     return call(), time.thread_time() - start_s
 
 
+def _cores() -> int:
+    """Cores that this process may use, where the system tells; else all."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _one_blas_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+    torch.backends.mha.set_fastpath_enabled(False)  # it reads weights past the layers that an adapter has replaced
 
 
 @dataclass(frozen=True)
@@ -97,9 +105,8 @@ class Threads(Executor, kind="threads"):
     window: Annotated[int, Field(ge=1, le=1000)] = 1
 
     def pool(self, workers: int | None = None) -> Pool:
-        import os
         from concurrent.futures import ThreadPoolExecutor
 
         _one_blas_thread()
-        width = workers or self.workers or len(os.sched_getaffinity(0))
+        width = workers or self.workers or _cores()
         return Pool(ThreadPoolExecutor(width, "netfed", initializer=_one_blas_thread).map)

@@ -9,6 +9,7 @@ from safetensors.numpy import save
 from safetensors.torch import load
 from torch import Tensor
 
+from netfed.errors import RunFailed, ScenarioError
 from netfed.layout import Layout, TensorSpec
 
 Tensors = dict[str, Tensor]
@@ -33,16 +34,29 @@ def layout_of(tensors: Tensors, trained: Iterable[str]) -> Layout:
     """Describe tensors in their own order.
 
     Raises:
-        ValueError: A tensor is neither float32 nor int64.
+        ScenarioError: A tensor is neither float32 nor int64.
     """
     names = set(trained)
     layout = {}
     for name, tensor in tensors.items():
         dtype = str(tensor.dtype).removeprefix("torch.")
         if dtype not in ("float32", "int64"):
-            raise ValueError(f"{name} is {dtype}: a model's parameters and buffers are float32 or int64")
+            raise ScenarioError(
+                f"model: {name} is {dtype}, but a model's parameters and buffers must be float32 or int64"
+            )
         layout[name] = TensorSpec(tuple(tensor.shape), dtype, name in names)
     return layout
+
+
+def require_finite(tensors: Tensors, what: str) -> None:
+    """Refuse tensors with a number that is not finite.
+
+    Raises:
+        RunFailed: Names ``what`` and the tensor.
+    """
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise RunFailed(f"diverged: {what} has numbers that are not finite, in {name}; lower rule.learning_rate")
 
 
 def tensors_digest(tensors: Tensors) -> str:

@@ -12,11 +12,12 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from netfed.errors import ScenarioError
 from netfed.graph import SCALARS, Graph, Node
 from netfed.layout import Layout
 from netfed.learning.adapters import Adapter
 from netfed.learning.cost import Cost, step_cost
-from netfed.learning.draws import JobDraws, probe
+from netfed.learning.draws import JobDraws, probe, seeded
 from netfed.learning.models.spec import Model
 from netfed.learning.rules.spec import Rule
 from netfed.learning.task import Classification, TaskExamples
@@ -70,7 +71,7 @@ class Trainer:
         epochs: Local passes over a device's data in one participation.
 
     Raises:
-        ValueError: Model, adapter and data do not fit; the message says how.
+        ScenarioError: Model, adapter and data do not fit; the message says how.
     """
 
     def __init__(
@@ -96,7 +97,10 @@ class Trainer:
         self._plain = model.build(task.shape, task.classes, streams.seed("model"))
         self._adapted = copy.deepcopy(self._plain)
         adapter.attach(self._adapted, streams.seed("adapter"))
-        self._draws = probe(self._plain, task.pool().inputs[: rule.batch_size])
+        batch = task.pool().inputs[: rule.batch_size]
+        plain_draws, adapted_draws = (probe(module, batch) for module in (self._plain, self._adapted))
+        self._draws = plain_draws or adapted_draws
+        _require_gradients(self._adapted, batch)
 
         trained = [name for name, parameter in self._adapted.named_parameters() if parameter.requires_grad]
         buffers = [name for name, _ in self._adapted.named_buffers() if name in self._adapted.state_dict()]
@@ -104,11 +108,11 @@ class Trainer:
         self.layout = layout_of({name: state[name] for name in [*trained, *buffers]}, trained)
         self.frozen: Layout = layout_of({name: t for name, t in state.items() if name not in self.layout}, ())
 
-        seeded = [plain(model), streams.seed("model")]
+        initial = [plain(model), task.shape, task.classes, streams.seed("model")]
         if pretraining is None:
-            self.base = graph.node("initial", seeded, (), partial(_state, self._plain))
+            self.base = graph.node("initial", initial, (), partial(_state, self._plain))
         else:
-            recipe = [*seeded, plain(pretraining), task.cloud.digest, streams.seed("pretraining")]
+            recipe = [*initial, plain(pretraining), task.cloud.digest, streams.seed("pretraining")]
             self.base = graph.node("pretrained", recipe, (), self._pretrain, TENSORS, "pre-training")
         self._learner = [plain(adapter), streams.seed("adapter"), plain(rule)]
         self.initial = graph.node("model", self._learner[:2], (self.base,), self._adopt, TENSORS)
@@ -136,7 +140,7 @@ class Trainer:
         """Plan the reference line of all devices' data in one place; its value is an evaluation."""
         pool = self._task.pool()
         seed = self._streams.seed("central")
-        rule = self._rule.lasting(epochs)
+        rule = dataclasses.replace(self._rule, epochs=epochs)
         delta = self._graph.node(
             "reference",
             [self._learner, pool.digest, seed, epochs],
@@ -151,7 +155,7 @@ class Trainer:
         """Plan the reference line of one device that learns alone; its value is an evaluation on its own tests."""
         share = self._task.share(device)
         seed = self._streams.seed("local", device)
-        rule = self._rule.lasting(epochs)
+        rule = dataclasses.replace(self._rule, epochs=epochs)
         return self._graph.node(
             "reference",
             [self._learner, share.digest, seed, epochs, self._task.tests.digest, device],
@@ -181,14 +185,19 @@ class Trainer:
         return cost * rule.epochs
 
     def _step_cost(self, module: nn.Module, rule: Rule, batch: int) -> Cost:
+        """Count a step in full swing: what two batches take beyond one (momentum, say, has no past in the first)."""
         key = (module is self._plain, batch)
         if key not in self._step_costs:
-            replica = _Replica(module)
-            pool = self._task.pool()
-            examples = torch.arange(batch) % len(pool)
-            once, inputs, labels = rule.lasting(1), pool.inputs[examples], pool.labels[examples]
-            self._step_costs[key] = step_cost(lambda: self._fit(replica, once, inputs, labels, 0))
+            one, two = (self._epoch_cost(module, rule, batch, batches) for batches in (1, 2))
+            self._step_costs[key] = Cost(two.flops - one.flops, two.bytes - one.bytes)
         return self._step_costs[key]
+
+    def _epoch_cost(self, module: nn.Module, rule: Rule, batch: int, batches: int) -> Cost:
+        pool = self._task.pool()
+        index = torch.arange(batch * batches) % len(pool)
+        inputs, labels = pool.inputs[index], pool.labels[index]
+        once = dataclasses.replace(rule, epochs=1, batch_size=batch)
+        return step_cost(partial(self._fit, _Replica(module), once, inputs, labels, 0))
 
     def _replica(self, module: nn.Module) -> _Replica:
         """This thread's own copy: training changes parameters in place."""
@@ -255,6 +264,23 @@ class _Replica:
                 self._base = base
             for name, value in model.items():
                 self.tensors[name].copy_(value)
+
+
+def _require_gradients(module: nn.Module, inputs: torch.Tensor) -> None:
+    """Refuse a module with a parameter that would train but that its outputs do not depend on.
+
+    Raises:
+        ScenarioError: Names the parameter: of a low-rank adapter of a layer whose weight the module reads by itself,
+            past the layer's forward (``nn.MultiheadAttention.out_proj``), say.
+    """
+    twin = copy.deepcopy(module).train()
+    trained = {name: parameter for name, parameter in twin.named_parameters() if parameter.requires_grad}
+    with seeded(0):
+        outputs = twin(inputs)
+    gradients = torch.autograd.grad(outputs.sum(), list(trained.values()), allow_unused=True)
+    for name, gradient in zip(trained, gradients, strict=True):
+        if gradient is None:
+            raise ScenarioError(f"adapter: {name} would train, but the outputs of the model do not depend on it")
 
 
 def _state(module: nn.Module) -> Tensors:

@@ -33,6 +33,7 @@ class Topology:
     Attributes:
         base_stations: How many: 1, 7, 19, 37, ... are whole rings.
         spacing: Between neighbours (inter-site distance): 500 m is the table's urban macro cell, 200 m its micro cell.
+            It places the devices; in this version no rate depends on where they are.
     """
 
     base_stations: Annotated[int, Field(ge=1)] = 7
@@ -125,7 +126,7 @@ class LinkClass:
     """
 
     rate: BitsPerSecond
-    spread: Annotated[float, Field(ge=0)] = 0.0
+    spread: Annotated[float, Field(ge=0, le=5)] = 0.0
     latency: Seconds = 0.0
     loss: Fraction = 0.0
 
@@ -150,7 +151,7 @@ class Devices:
 
     count: Annotated[int, Field(ge=1)]
     profile: str | dict[str, Fraction] = "phone"
-    speed_spread: Annotated[float, Field(ge=0)] = 0.0
+    speed_spread: Annotated[float, Field(ge=0, le=5)] = 0.0
     dropout: Dropout = field(default_factory=Dropout)
     availability: Availability = field(default_factory=Always)
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class FedAvg(Scheme, kind="fedavg"):
     """Synchronous rounds; the new model is the old one plus the mean update, weighted by examples.
 
-    A round asks more devices than it needs and closes when ``cohort`` updates are in, when its deadline passes, or when
-    no client is left: the server notices at once that a connection has broken. A round without updates leaves the
-    model as it was.
+    A round asks more devices than it needs, or all that are available if these are fewer. It closes when ``cohort``
+    updates are in, when its deadline passes, or when no client is left: the server notices at once that a connection
+    has broken. A round without updates leaves the model as it was.
 
     Attributes:
         rounds: Aggregations.
@@ -38,6 +38,14 @@ class FedAvg(Scheme, kind="fedavg"):
     cohort: Annotated[int, Field(ge=1)]
     over_selection: Annotated[float, Field(ge=0, le=10)] = 0.0
     deadline: Seconds | None = None
+
+    def __post_init__(self) -> None:
+        if self.deadline == 0:
+            raise ValueError("deadline is 0 s, so that every update would be late; null means none")
+
+    @property
+    def clients(self) -> int:
+        return self.cohort
 
     @property
     def versions(self) -> int:

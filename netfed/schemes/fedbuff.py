@@ -38,6 +38,10 @@ class FedBuff(Scheme, kind="fedbuff"):
     staleness_exponent: Annotated[float, Field(ge=0, le=10)] = 0.5
 
     @property
+    def clients(self) -> int:
+        return self.concurrency
+
+    @property
     def versions(self) -> int:
         return self.aggregations
 

@@ -20,6 +20,11 @@ class Scheme(Plugin):
         raise NotImplementedError
 
     @property
+    def clients(self) -> int:
+        """How many devices it needs at once."""
+        raise NotImplementedError
+
+    @property
     def versions(self) -> int:
         """How many aggregations a run makes."""
         raise NotImplementedError

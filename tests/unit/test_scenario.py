@@ -88,7 +88,7 @@ def test_defaults_and_units_are_in_what_is_resolved() -> None:
     assert "short" not in text
 
 
-@given(st.floats(0, 1e18), st.floats(0.001, 1e6), st.integers(0, 2**63 - 1))
+@given(st.floats(1e-9, 1e18), st.floats(0.001, 1e6), st.integers(0, 2**63 - 1))
 @settings(max_examples=30, deadline=None)
 def test_every_number_survives_the_way_out_and_in(deadline_s: float, alpha: float, seed: int) -> None:
     scenario = parse()

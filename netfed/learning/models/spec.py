@@ -9,8 +9,6 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -55,9 +53,9 @@ class Model(Plugin):
         """Return the network, initialised from torch's default generator (NumPy's and Python's are seeded too)."""
         raise NotImplementedError
 
-    def sources(self) -> list[Path]:
-        """Return the files beyond netfed's that the network is made from: values in the store depend on them."""
-        return []
+    def module(self) -> str:
+        """Return the module that the network comes from: values in the store depend on its package."""
+        return type(self).__module__
 
 
 @dataclass(frozen=True)
@@ -192,18 +190,9 @@ class ThirdParty(Model, kind="module"):
             raise ScenarioError(f"model.name: {self.name} makes a {type(module).__name__}, not a torch.nn.Module")
         return module
 
-    def sources(self) -> list[Path]:
-        """Return all files of the top-level package, or the one module, that the entry point lies in."""
-        package = self._entry_point().module.partition(".")[0]
-        spec = find_spec(package)
-        if spec is None:
-            raise ScenarioError(f"model.name: {self.name} is offered by {package}, which cannot be found")
-        folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
-        if not folders:
-            return [Path(spec.origin or package)]
-        return sorted(
-            file for folder in folders for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"
-        )
+    def module(self) -> str:
+        """Return the module that the entry point lies in."""
+        return self._entry_point().module
 
     def _entry_point(self) -> EntryPoint:
         try:

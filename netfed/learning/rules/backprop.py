@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -64,10 +64,6 @@ class Backprop(Rule, kind="backprop"):
                             torch._foreach_add_(velocity, gradients)
                         gradients = tuple(velocity)
                     torch._foreach_add_(parameters, gradients, alpha=-self.learning_rate)
-
-    def lasting(self, epochs: int) -> Backprop:
-        """Return the same rule with another number of epochs."""
-        return replace(self, epochs=epochs)
 
 
 def channels_last(inputs: Tensor) -> Tensor:

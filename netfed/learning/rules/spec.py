@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netfed.plugin import Plugin
@@ -13,8 +14,14 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 
+@dataclass(frozen=True)
 class Rule(Plugin):
-    """A device's local training: a function of the model, the data and one generator, and of nothing else."""
+    """A device's local training: a function of the model, the data and one generator, and of nothing else.
+
+    Attributes:
+        batch_size: Examples per step.
+        epochs: Passes over the device's data.
+    """
 
     batch_size: int
     epochs: int
@@ -38,8 +45,4 @@ class Rule(Plugin):
             loss: Mean loss over a batch, from outputs and labels.
             generator: The only source of randomness: batch order, say.
         """
-        raise NotImplementedError
-
-    def lasting(self, epochs: int) -> Rule:
-        """Return the same rule with another number of epochs."""
         raise NotImplementedError

@@ -18,6 +18,7 @@ from netfed.errors import ScenarioError
 from netfed.learning.models import spec
 from netfed.learning.models.conv_transformer import Attention, ConvTokenizer
 from netfed.learning.models.spec import CNN, MLP, BatchNormCNN, ConvTransformer, Model, ThirdParty
+from netfed.namespace import foreign_sources
 from netfed.plugin import read, write
 
 DIGIT, CHARACTER, COLOUR = (1, 8, 8), (1, 28, 28), (3, 32, 32)
@@ -257,13 +258,12 @@ def test_a_third_party_that_cannot_be_called_is_the_users_mistake(
 
 def test_sources_are_the_files_of_the_top_level_package(packages: Path) -> None:
     theirs = packages / "theirs"
-    assert ThirdParty("small").sources() == [
+    assert foreign_sources([ThirdParty("small").module(), CNN().module()]) == [
         theirs / "__init__.py",
         theirs / "deep" / "__init__.py",
         theirs / "weights.bin",
     ]
-    assert ThirdParty("alone").sources() == [packages / "alone.py"]
-    assert CNN().sources() == []
+    assert foreign_sources([ThirdParty("alone").module()]) == [packages / "alone.py"]
 
 
 def test_a_scenario_is_checked_without_torch() -> None:

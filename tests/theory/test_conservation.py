@@ -1,0 +1,259 @@
+"""Nothing vanishes and nothing appears, after every single event; and nobody's luck depends on who else is there."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from netfed.build import build
+from netfed.network.energy import PARTS
+from netfed.recorder import Recorder
+from netfed.scenario import loads
+from tests.conftest import DROPOUT, FIXED, LOSSY, SMALL, Play
+
+SCHEMES = st.one_of(
+    st.builds(
+        "scheme={{kind: fedavg, rounds: 3, cohort: {}, over_selection: {}, deadline: {}}}".format,
+        st.integers(1, 5),
+        st.sampled_from([0.0, 0.5]),
+        st.sampled_from(["40 ms", "100 ms", "10 s"]),
+    ),
+    st.builds(
+        "scheme={{kind: fedbuff, aggregations: {}, concurrency: {}, buffer: {}}}".format,
+        st.integers(1, 4),
+        st.integers(1, 6),
+        st.integers(1, 3),
+    ),
+)
+CODECS = st.sampled_from(["codec=float32", "codec={kind: topk, fraction: 0.05}", "codec={kind: topk, fraction: 1}"])
+LINK = "{{rate: {} Mbit/s, spread: {}, latency: {} ms, loss: {}}}".format
+LINKS = st.builds(
+    LINK,
+    st.sampled_from([0.3, 1, 20]),
+    st.sampled_from([0, 0.7]),
+    st.sampled_from([0, 5]),
+    st.sampled_from([0, 0.1, 0.3]),
+)
+BACKHAULS = st.builds(LINK, st.sampled_from([0.5, 2, 1000]), st.just(0), st.sampled_from([0, 10]), st.just(0.02))
+RATED = "network={{kind: {}, uplink: {}, downlink: {}, backhaul: {}}}".format
+NETWORKS = st.just("network=ideal") | st.builds(RATED, st.sampled_from(["fixed", "fluid"]), LINKS, LINKS, BACKHAULS)
+AVAILABILITY = st.sampled_from(
+    ["devices.availability=always", "devices.availability={kind: windows, period: 200 ms, duration: 120 ms}"]
+)
+WORLDS = st.tuples(
+    SCHEMES,
+    CODECS,
+    NETWORKS,
+    st.sampled_from([DROPOUT, "devices.dropout={}"]),
+    AVAILABILITY,
+    st.builds("seed={}".format, st.integers(0, 2**32)),
+    st.builds("topology.base_stations={}".format, st.integers(1, 3)),
+    st.just("devices.speed_spread=0.7"),
+    st.just("model.hidden=[4]"),
+)
+
+
+class Auditor:
+    """Checks a simulation after every event."""
+
+    def __init__(self, sim: Any) -> None:
+        self.sim = sim
+        self.events = 0
+        self.now_s = 0.0
+        self.rows: list[dict[str, Any]] = []
+        self.spent_j = dict.fromkeys(PARTS, 0.0)
+        self.delivered: Counter[tuple[str, int]] = Counter()
+        self.step = sim.env.step
+        sim.env.step = self.audited_step
+        sim.recorder.row = self.seen_row
+        sim.network.ledger.charge = self.seen_charge
+
+    def seen_row(self, kind: str, **fields: Any) -> None:
+        Recorder.row(self.sim.recorder, kind, **fields)
+        self.rows.append({"kind": kind, **fields})
+        if kind == "transfer":
+            self.delivered[fields["link"], fields["cell"]] += fields["bits"]
+
+    def seen_charge(self, device_id: int, part: Any, joules: float) -> None:
+        type(self.sim.network.ledger).charge(self.sim.network.ledger, device_id, part, joules)
+        self.spent_j[part] += joules
+
+    def audited_step(self) -> None:
+        self.step()
+        self.events += 1
+        env, network = self.sim.env, self.sim.network
+        assert env.now >= self.now_s, "time goes back"
+        self.now_s = env.now
+        network.check_conservation()
+        for direction, media in network.media.items():
+            for base_station, medium in enumerate(media):
+                tally = network.traffic.tally(direction, base_station)
+                assert min(tally) >= 0, tally
+                assert tally.delivered + tally.lost == self.delivered[direction, base_station]
+                self.audit_rates(medium, network.traffic._counters[direction][base_station].live)
+        self.audit_energy()
+
+    def audit_rates(self, medium: Any, live: Any) -> None:
+        """No flow is faster than its radio, and all of them together no faster than their backhaul."""
+        assert set(live) >= set(medium._live)
+        if not hasattr(medium, "_table"):
+            for _, rate_bps in medium._live.values():
+                assert rate_bps <= medium._backhaul_bps
+            return
+        flows = medium._table
+        assert len(flows) == len(medium._live)
+        assert (flows["rate_bps"] <= flows["radio_bps"] * (1 + 1e-12)).all()
+        assert flows["rate_bps"].sum() <= medium._backhaul_bps * (1 + 1e-12)
+        assert (flows["rate_bps"] / flows["radio_bps"]).sum() <= 1 + 1e-12, "more airtime than there is"
+        assert (flows["left_bits"] >= 0).all()
+
+    def audit_energy(self) -> None:
+        """The ledger, its own entries, and the rows that were recorded tell of the same joules."""
+        totals = self.sim.network.ledger.totals_j()
+        for part, joules in totals.items():
+            assert math.isclose(joules, self.spent_j[part], rel_tol=1e-9)
+        rows_j = math.fsum(row.get("energy_j", 0.0) for row in self.rows)
+        assert math.isclose(math.fsum(totals.values()), rows_j, rel_tol=1e-9)
+
+    def audit_end(self) -> None:
+        summary = self.sim.summary()
+        updates, jobs, bits = summary["updates"], summary["jobs"], summary["bits"]
+        assert updates["selected"] == sum(updates[end] for end in ("arrived", "late", "lost", "dismissed"))
+        assert jobs["planned"] == sum(jobs[how] for how in ("trained", "reused", "skipped"))
+        assert jobs["trained"] == updates["arrived"], "trained what nobody needs, or not what was needed"
+        transfers = [row for row in self.rows if row["kind"] == "transfer"]
+        for name, link in (("up", "uplink"), ("down", "downlink")):
+            assert bits[name] == sum(row["bits"] for row in transfers if row["link"] == link)
+        assert bits["lost"] == sum(row["bits"] for row in transfers if not row["delivered"])
+        for row in transfers:
+            assert 0 <= row["bits"] <= row["payload_bits"]
+            assert row["delivered"] == (row["cause"] is None)
+            assert not row["delivered"] or row["bits"] == row["payload_bits"]
+        ends = Counter(row["kind"] for row in self.rows)
+        assert ends["arrival"] == updates["arrived"]
+        assert ends["lost"] == updates["selected"] - updates["arrived"] == sum(summary["losses"].values())
+
+
+@contextmanager
+def built(*sets: str) -> Iterator[Any]:
+    with TemporaryDirectory() as store:
+        yield build(loads(SMALL, "test.yaml", sets=sets), Path(store))
+
+
+@given(world=WORLDS)
+@settings(max_examples=25, deadline=None)
+def test_conservation_after_every_event(world: tuple[str, ...]) -> None:
+    with built(*world) as sim:
+        auditor = Auditor(sim)
+        rounds = [row for window in sim.windows() for row in window.rounds]
+        auditor.audit_end()
+    event("losses" if sim.losses else "no losses")
+    assert auditor.events > sim.scheme.versions
+    assert [row["version"] for row in rounds] == list(range(sim.scheme.versions + 1))
+    totals = [row["energy_j"] for row in rounds]
+    assert totals == sorted(totals)
+
+
+def test_the_audit_sees_a_bit_that_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netfed.errors import SimulationError
+    from netfed.network.traffic import Traffic
+
+    end = Traffic.end
+
+    def leaky(traffic: Traffic, *args: Any, **kwargs: Any) -> int:
+        bits = end(traffic, *args, **kwargs)
+        traffic._counters["uplink"][0].delivered_bits -= 1
+        return bits
+
+    monkeypatch.setattr(Traffic, "end", leaky)
+    with built(FIXED) as sim:
+        Auditor(sim)
+        with pytest.raises(SimulationError, match="uplink of base station 0 does not add up"):
+            list(sim.windows())
+
+
+# Nobody's draws depend on who else is there.
+
+TOLD_APART = (
+    LOSSY,
+    DROPOUT,
+    "task.dataset={kind: synthetic, examples: 8000, classes: 3, side_pixels: 8}",
+    "task.split={cloud: 0.1, devices: 0.7, test: 0.2}",
+    "task.hands={slant: 0.3, stroke: 0.5, contrast: 0.4, tests: 5}",
+    "devices.profile={phone: 0.5, iot-board: 0.5}",
+    "devices.speed_spread=0.5",
+    "devices.availability={kind: windows, period: 1 s, duration: 0.5 s}",
+)
+
+
+def draws_of(sim: Any, device: int) -> dict[str, Any]:
+    """All that chance decides about one device, over five participations."""
+    from netfed.network.population import Device
+
+    population = sim.population
+    rows = {
+        name: np.asarray(column[device]).tolist()
+        for name, column in vars(population).items()
+        if isinstance(column, np.ndarray) and len(column) == len(population)
+    }
+    assert len(rows) >= 12
+    causes = ("loss-uplink", "loss-downlink", "dropout-download", "dropout-compute", "dropout-upload")
+    luck = [Device(population, device, draw).breaks_off(cause, 0.5) for draw in range(5) for cause in causes]
+    assert None in luck
+    assert len(set(luck)) > 2
+    hands = [sim.streams.normal(f"hands/{name}", [device]).tolist() for name in ("slant", "stroke", "contrast")]
+    seeds = [sim.streams.seed(name, device, draw) for name in ("training", "codec") for draw in range(5)]
+    chosen = [sim.streams.uniform("selection", [device], version).tolist() for version in range(5)]
+    return {**rows, "luck": luck, "hands": hands, "seeds": seeds, "selection": chosen}
+
+
+def pictures_of(sim: Any, device: int) -> bytes:
+    """One device's test pictures, in its own hand."""
+    start, end = sim.trainer._task._groups[device : device + 2]
+    return sim.trainer._task.tests.inputs[start:end].numpy().tobytes()
+
+
+def test_another_990_devices_change_nothing_for_the_fourth() -> None:
+    with built(*TOLD_APART, "devices.count=10") as few, built(*TOLD_APART, "devices.count=1000") as many:
+        assert draws_of(few, 3) == draws_of(many, 3)
+        assert pictures_of(few, 3) == pictures_of(many, 3)
+        assert draws_of(few, 3) != draws_of(few, 4)
+        assert pictures_of(few, 3) != pictures_of(few, 4)
+
+
+def test_a_metric_more_or_less_changes_no_event(play: Play) -> None:
+    world = (LOSSY, DROPOUT, "scheme={kind: fedbuff, aggregations: 4, concurrency: 4, buffer: 2}")
+    often, never = play(*world, "evaluate_every=1"), play(*world, "evaluate_every=0")
+    assert often.events == never.events
+    assert often.summary["model_digest"] == never.summary["model_digest"]
+    assert often.rounds[-1]["accuracy"] is not None
+    assert never.rounds[-1]["accuracy"] is None
+
+
+def test_another_recorder_changes_no_other_row(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    from netfed.network.link import Link
+
+    world = (LOSSY, DROPOUT, "scheme={kind: fedavg, rounds: 3, cohort: 4, over_selection: 0.5, deadline: 80 ms}")
+    plain = play(*world)
+    send = Link.send
+
+    def told_send(link: Link, payload: Any) -> Any:
+        link._network.recorder.row("begun", device=link._device.id, bits=payload.bits)
+        return send(link, payload)
+
+    monkeypatch.setattr(Link, "send", told_send)
+    told = play(*world)
+    assert sum(row["kind"] == "begun" for row in told.events) > 12
+    assert [row for row in told.events if row["kind"] != "begun"] == plain.events
+    assert told.rounds == plain.rounds
+    assert told.summary["model_digest"] == plain.summary["model_digest"]

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from netfed.codecs.coder import Coder, Payload
+from netfed.codecs.float32 import Float32
+from netfed.codecs.spec import Codec
+from netfed.codecs.topk import TopK
+from netfed.errors import SimulationError
+from netfed.graph import Graph, Node, Store
+from netfed.layout import Layout, TensorSpec
+from netfed.learning.tensors import TENSORS
+from netfed.streams import Streams
+
+LAYOUT: Layout = {"weight": TensorSpec((4, 5), "float32", True), "count": TensorSpec((), "int64", False)}
+FROZEN: Layout = {"base": TensorSpec((3,), "float32", False)}
+
+
+@dataclass(frozen=True)
+class Device:
+    id: int = 0
+    draw: int = 0
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Graph:
+    return Graph(Store(tmp_path, "n"), lambda calls: [call() for call in calls])
+
+
+def coder(graph: Graph, codec: Codec, frozen: Layout = FROZEN, seed: int = 1) -> Coder:
+    return Coder(graph, codec, LAYOUT, frozen, TENSORS, Streams(seed))
+
+
+def delta(graph: Graph, seed: int = 0) -> Node:
+    generator = torch.Generator().manual_seed(seed)
+    value = {"weight": torch.randn(4, 5, generator=generator), "count": torch.tensor(seed)}
+    return graph.node("update", [seed], (), lambda: value)
+
+
+def received(graph: Graph, codec: Coder, payload: Payload) -> dict[str, Any]:
+    (sent,) = graph.read([payload.sent])
+    assert payload.bits == 8 * len(sent.payload)
+    return codec.decode(sent)
+
+
+def test_the_first_model_brings_the_frozen_part(graph: Graph) -> None:
+    model = 8 * (16 + 4 * 20 + 8)
+    with_frozen, without = coder(graph, TopK(0.1)), coder(graph, TopK(0.1), frozen={})
+    assert with_frozen.encode_model(-1).bits == model + 8 * (16 + 4 * 3)
+    assert with_frozen.encode_model(0).bits == with_frozen.encode_model(7).bits == model
+    assert without.encode_model(-1).bits == without.encode_model(0).bits == model
+
+
+def test_size_is_known_before_anything_is_computed(graph: Graph) -> None:
+    payload = coder(graph, TopK(0.1)).encode(delta(graph), Device())
+    assert payload.bits == 8 * (16 + 2 * 4 + 2 + 8)
+    assert graph.counts("payload")["trained"] == graph.counts("update")["trained"] == 0
+
+
+def test_what_is_sent_is_what_is_decoded(graph: Graph) -> None:
+    codec, planned = coder(graph, Float32()), delta(graph)
+    payload = codec.encode(planned, Device())
+    assert payload.state is None
+    codec.acknowledge(Device(), payload)
+    got = received(graph, codec, payload)
+    assert {name: tensor.tolist() for name, tensor in got.items()} == {
+        name: tensor.tolist() for name, tensor in graph.read([planned])[0].items()
+    }
+
+
+def test_a_state_counts_once_its_upload_is_acknowledged(graph: Graph) -> None:
+    codec = coder(graph, TopK(0.1))
+    first = codec.encode(delta(graph, 0), Device(draw=0))
+    lost = codec.encode(delta(graph, 1), Device(draw=1))
+    assert first.sent is not None
+    assert lost.sent is not None
+    assert len(first.sent.reads) == len(lost.sent.reads) == 1, "nothing was acknowledged yet"
+    codec.acknowledge(Device(draw=0), first)
+    after = codec.encode(delta(graph, 2), Device(draw=2))
+    other = codec.encode(delta(graph, 2), Device(id=1, draw=2))
+    assert after.sent is not None
+    assert other.sent is not None
+    assert after.sent.reads[1] is first.state
+    assert len(other.sent.reads) == 1, "each device has a state of its own"
+
+    (state,) = graph.read([first.state])
+    wanted = graph.read([delta(graph, 2)])[0]["weight"] + state["residual"].view(4, 5)
+    got = received(graph, codec, after)["weight"]
+    sent = got != 0
+    assert int(sent.sum()) == 2
+    assert torch.equal(got[sent], wanted[sent])
+    assert graph.counts("payload")["trained"] == 2, "the lost one was encoded for nobody"
+
+
+def test_recipes_differ_in_codec_device_draw_and_state(graph: Graph) -> None:
+    planned = delta(graph)
+    codecs = [coder(graph, TopK(0.1)), coder(graph, TopK(0.2)), coder(graph, Float32())]
+    devices = [Device(0, 0), Device(0, 1), Device(1, 0)]
+    keys = [codec.encode(planned, device).sent.key for codec in codecs for device in devices]
+    assert len(set(keys)) == 9
+    again = coder(graph, TopK(0.1)).encode(planned, Device(0, 0)).sent
+    assert again.key == keys[0]
+    assert coder(graph, TopK(0.1), seed=2).encode(planned, Device(0, 0)).sent.key != keys[0]
+
+
+def test_a_damaged_payload_is_refused(graph: Graph) -> None:
+    codec = coder(graph, Float32())
+    (sent,) = graph.read([codec.encode(delta(graph), Device()).sent])
+    with pytest.raises(SimulationError, match="not a payload of this codec"):
+        codec.decode(sent._replace(payload=b"NF" + bytes(len(sent.payload) - 2)))
+
+
+def test_an_empty_tensor_is_sent_in_no_bytes() -> None:
+    layout = {"none": TensorSpec((0, 3), "float32", True), "bias": TensorSpec((2,), "float32", True)}
+    tensors = {"none": torch.zeros(0, 3), "bias": torch.tensor([1.0, 2.0])}
+    for codec in (Float32(), TopK(1.0)):
+        body, _ = codec.encode(tensors, layout, None, torch.Generator())
+        decoded = codec.decode(body, layout)
+        assert decoded["none"].shape == (0, 3)
+        assert decoded["bias"].tolist() == [1.0, 2.0]
