@@ -81,6 +81,7 @@ def play(folder: RunFolder, workers: int | None = None, watch: Watch | None = No
     Raises:
         RunFailed: The run cannot go on.
         RunFolderError: The folder does not hold this run, or a file of it is damaged.
+        ScenarioError: Parts of the scenario do not fit their data; a run that had not begun leaves no folder.
     """
     if folder.summary is not None:
         folder.report("finished")
@@ -101,6 +102,9 @@ def play(folder: RunFolder, workers: int | None = None, watch: Watch | None = No
             folder.finish(results, accounts, asdict(simulation.progress))
             folder.log("finished")
             return "finished"
+    except ScenarioError:
+        folder.discard()
+        raise
     except Exception as error:
         if isinstance(error, RunFailed):
             folder.commit(folder.progress)

@@ -231,6 +231,11 @@ class RunFolder:
             _append(self.path / "errors.jsonl", json.dumps(entry) + "\n")
             self.report("failed", str(error))
 
+    def discard(self) -> None:
+        """Remove the folder of a run that has not recorded anything."""
+        if self._committed() == (0, 0) and self._seen() == (0, 0):
+            shutil.rmtree(self.path)
+
     def log(self, text: str) -> None:
         """Append to ``log.txt``."""
         _append(self.path / "log.txt", f"{_now()} {text.rstrip()}\n")

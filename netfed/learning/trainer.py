@@ -277,9 +277,10 @@ def _require_gradients(module: nn.Module, inputs: torch.Tensor) -> None:
     trained = {name: parameter for name, parameter in twin.named_parameters() if parameter.requires_grad}
     with seeded(0):
         outputs = twin(inputs)
-    gradients = torch.autograd.grad(outputs.sum(), list(trained.values()), allow_unused=True)
-    for name, gradient in zip(trained, gradients, strict=True):
-        if gradient is None:
+    if outputs.requires_grad:
+        outputs.sum().backward()
+    for name, parameter in trained.items():
+        if parameter.grad is None:
             raise ScenarioError(f"adapter: {name} would train, but the outputs of the model do not depend on it")
 
 

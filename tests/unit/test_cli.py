@@ -24,7 +24,7 @@ import pytest
 
 import netfed as package
 from netfed.cli import main
-from netfed.errors import RunFailed
+from netfed.errors import RunFailed, ScenarioError
 from netfed.graph import SCALARS, Store
 from netfed.manifest import seal, unseal
 from netfed.results import load
@@ -293,6 +293,15 @@ def test_a_failed_run_keeps_every_row_until_then(
     netfed("run", "toy.yaml")
     assert load(the_run()).manifest.files["rounds.jsonl"].rows == 4
     assert len(load(the_run()).events()) == 256
+
+
+def test_a_scenario_that_does_not_fit_its_data_leaves_no_folder(netfed: Netfed, stand_in: type[StandIn]) -> None:
+    stand_in.at = staticmethod(fail_at(0, ScenarioError("task.split.test: 3 examples are too few")))  # type: ignore[assignment]
+    done = netfed("run", "toy.yaml")
+    assert done.code == 2
+    assert "task.split.test: 3 examples are too few" in done.err
+    assert "Traceback" not in done.err
+    assert list(Path("runs").iterdir()) == []
 
 
 def test_only_a_bug_prints_a_traceback(netfed: Netfed, stand_in: type[StandIn]) -> None:

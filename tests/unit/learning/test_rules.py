@@ -45,7 +45,7 @@ def test_many_steps_are_torch_optim_sgd_to_the_bit(momentum: float, weight_decay
             optimizer.step()
     for name, tensor in theirs.state_dict().items():
         assert torch.equal(ours.state_dict()[name], tensor), name
-        assert name.endswith("num_batches_tracked") or not torch.equal(network().state_dict()[name], tensor)
+    assert not torch.equal(ours[4].weight, network()[4].weight)
     assert ours.state_dict()["1.num_batches_tracked"] == 54
 
 
