@@ -125,17 +125,13 @@ def test_the_scenario_and_the_mistakes_that_are_shown_are_real() -> None:
     replaced = {line.partition(":")[0] for line in example.splitlines() if line[0] != " "}
     rest = "".join(line + "\n" for line in SMALL.splitlines() if line.partition(":")[0] not in replaced)
     more = ["devices.count=30"]
-    scenario = loads(
-        rest + example + "  downlink: {rate: 9 Mbit/s}\n  backhaul: {rate: 1 Gbit/s}\n", "my.yaml", sets=more
-    )
+    links = "  downlink: {rate: 9 Mbit/s}\n  backhaul: {rate: %s}\n"
+    scenario = loads(rest + example + links % "1 Gbit/s", "my.yaml", sets=more)
     assert {scenario.scheme.kind, scenario.codec.kind, scenario.network.kind} == {"fedavg", "topk", "fluid"}
 
     shown = re.findall(r"^my\.yaml:\d+:\d+: (.*)$", README, re.MULTILINE)
     assert len(shown) == 2
-    wrong = (
-        example.replace("over_selection", "over_selecton")
-        + "  downlink: {rate: 9 Mbit/s}\n  backhaul: {rate: 1 Mbps}\n"
-    )
+    wrong = example.replace("over_selection", "over_selecton") + links % "1 Mbps"
     with pytest.raises(ScenarioError) as caught:
         loads(rest + wrong, "my.yaml", sets=more)
     for message in shown:

@@ -176,3 +176,19 @@ def test_checking_needs_no_engine() -> None:
     )
     done = subprocess.run([sys.executable, "-c", command], input=TEXT, capture_output=True, check=True, text=True)
     assert not {"torch", "simpy", "numpy", "networkx", "sklearn", "pyarrow"} & set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("devices.count=19", "scheme needs 20 devices at once, but devices.count is 19"),
+        ("task.split.cloud=0", "pretraining has no examples: task.split.cloud is 0"),
+        ("pretraining=null", "references: pretrained is version 0 after pretraining, and there is no pretraining"),
+        ("scheme.deadline=0", "scheme: deadline is 0 s, so that every update would be late; null means none"),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused(override: str, message: str) -> None:
+    with pytest.raises(ScenarioError) as refusal:
+        load("quickstart", sets=[override])
+    (line,) = refusal.value.lines
+    assert line.endswith(message)

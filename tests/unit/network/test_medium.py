@@ -83,3 +83,12 @@ def test_infinite_rates_are_instant() -> None:
 def test_refuses_what_cannot_flow(make: Callable[..., Medium], flow: tuple[int, float, int, float]) -> None:
     with pytest.raises(SimulationError, match="a flow of"):
         make(Environment(), 1e6).start(*flow)
+
+
+def test_more_flows_than_there_was_room_for() -> None:
+    env = Environment()
+    medium = Shared(env, backhaul_bps=1e9)
+    flows = [medium.start(1_000_000, 10e6) for _ in range(40)]
+    env.run()
+    assert env.now == pytest.approx(4.0, rel=1e-12)
+    assert all(flow.left_bits == 0 for flow in flows)
