@@ -41,10 +41,12 @@ def test_every_thread_that_computes_has_one_blas_thread() -> None:
             return threading.get_ident(), torch.get_num_threads()
 
         torch.set_num_threads(2)
-        seen = list(Threads(workers=4).pool()([threads] * 4))
+        pool = Threads(workers=4).pool()
+        assert torch.get_num_threads() == 1
+        torch.set_num_threads(2)
+        seen = list(pool([threads] * 4))
         assert len({ident for ident, _ in seen}) == 4
         assert {count for _, count in seen} == {1}
-        assert torch.get_num_threads() == 1
         torch.set_num_threads(2)
         assert list(Serial().pool()([torch.get_num_threads])) == [1]
     finally:
