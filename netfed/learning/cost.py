@@ -12,7 +12,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry, shape_wrapper
 
 aten = torch.ops.aten
 Shape = Sequence[int]
@@ -42,22 +42,33 @@ def step_cost(step: Callable[[], None]) -> Cost:
     Bytes are what each operation reads and writes, as if nothing stayed in a cache from one operation to the next;
     a view costs nothing. The count depends on shapes, never on values.
     """
-    with _Traffic() as traffic, FlopCounterMode(display=False, custom_mapping=_UNCOUNTED_BY_TORCH) as flops:
+    with _Counter() as counter:
         step()
-    return Cost(float(flops.get_total_flops()), float(traffic.bytes))
+    return Cost(float(counter.flops), float(counter.bytes))
 
 
-class _Traffic(TorchDispatchMode):
-    """Adds up the bytes of the tensors that each operation reads and writes."""
+class _Counter(TorchDispatchMode):
+    """Adds up each operation's FLOPs, by PyTorch's formulas, and the bytes of the tensors that it reads and writes.
+
+    PyTorch's own counter of FLOPs imports the compiler, which takes seconds.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.flops = 0
         self.bytes = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Tell PyTorch that no code under this mode is compiled, so that it does not import the compiler either."""
+        return False
 
     def __torch_dispatch__(
         self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
+        if (formula := _FORMULAS.get(func.overloadpacket)) is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=result)
         if not func.is_view and func.overloadpacket not in _MOVE_NOTHING:
             written = _written_in_place(func, args) if result is None else result
             self.bytes += sum(_bytes(leaf) for leaf in tree_leaves((args, kwargs, written)) if isinstance(leaf, Tensor))
@@ -115,7 +126,7 @@ def _added_matrix_vector_flops(_added: Shape, matrix: Shape, *_: Any, **__: Any)
     return 2 * prod(matrix)
 
 
-_UNCOUNTED_BY_TORCH = {
+_UNCOUNTED_BY_TORCH: dict[Any, Callable[..., int]] = {
     aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
     aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward_flops,
     aten.mkldnn_rnn_layer: _recurrent_flops,
@@ -123,4 +134,9 @@ _UNCOUNTED_BY_TORCH = {
     aten.mv: _matrix_vector_flops,
     aten.dot: _matrix_vector_flops,
     aten.addmv: _added_matrix_vector_flops,
+}
+
+_FORMULAS: dict[Any, Callable[..., int]] = {
+    **flop_registry,
+    **{operation: shape_wrapper(formula) for operation, formula in _UNCOUNTED_BY_TORCH.items()},
 }

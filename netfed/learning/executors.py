@@ -105,8 +105,14 @@ class Threads(Executor, kind="threads"):
     window: Annotated[int, Field(ge=1, le=1000)] = 1
 
     def pool(self, workers: int | None = None) -> Pool:
-        from concurrent.futures import ThreadPoolExecutor
+        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
         _one_blas_thread()
-        width = workers or self.workers or _cores()
-        return Pool(ThreadPoolExecutor(width, "netfed", initializer=_one_blas_thread).map)
+        threads = ThreadPoolExecutor(workers or self.workers or _cores(), "netfed", initializer=_one_blas_thread)
+
+        def run(timed: Callable[[Call], tuple[Any, float]], calls: Sequence[Call]) -> Iterator[tuple[Any, float]]:
+            futures = [threads.submit(timed, call) for call in calls]
+            wait(futures, return_when=FIRST_EXCEPTION)  # wakes this thread once, not once for each call
+            return (future.result() for future in futures)
+
+        return Pool(run)

@@ -127,17 +127,15 @@ def test_a_loaded_machine(home: Path, undisturbed: dict[str, Any]) -> None:
 
 
 def test_dropout_in_the_model(home: Path, tmp_path: Path) -> None:
-    """Four threads in another environment beside a load, and one after the other."""
+    """Four threads in another environment, and one after the other."""
     serial = netfed("run", "processes.yaml", "--json", *TRANSFORMER, "--set=executor=serial", cwd=home).json
-    with burning_cores():
-        env = environment(**ELSEWHERE)
-        arguments = ("run", home / "processes.yaml", "--json", "--workers", 4, *TRANSFORMER)
-        threads = netfed(*arguments, cwd=tmp_path, env=env).json
+    arguments = ("run", home / "processes.yaml", "--json", "--workers", 4, *TRANSFORMER)
+    threads = netfed(*arguments, cwd=tmp_path, env=environment(**ELSEWHERE)).json
     assert digests(threads) == digests(serial)
 
 
 def test_stopped_and_resumed(home: Path, tmp_path: Path) -> None:
-    longer = ("--set=scheme.rounds=24", "--set=executor=serial")
+    longer = ("--set=scheme.rounds=12", "--set=executor=serial")
     undisturbed = netfed("run", "processes.yaml", "--json", *longer, cwd=home).json
     arguments = ("run", home / "processes.yaml", "--json", "--out", tmp_path, *longer)
     with subprocess.Popen(
@@ -150,7 +148,7 @@ def test_stopped_and_resumed(home: Path, tmp_path: Path) -> None:
     (line,) = out.splitlines()
     stopped = json.loads(line)
     assert stopped["state"] == "stopped"
-    assert 0 < stopped["progress"]["version"] < 24
+    assert 0 < stopped["progress"]["version"] < 12
     resumed = netfed("resume", stopped["run"], "--json", cwd=tmp_path, env=environment(**ELSEWHERE)).json
     assert digests(resumed) == digests(undisturbed)
     assert 0 < resumed["jobs"]["trained"] < undisturbed["jobs"]["trained"]
