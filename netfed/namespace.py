@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,11 +46,14 @@ def fingerprint(executor: str, foreign: Iterable[Path] = ()) -> dict[str, str]:
 
 def foreign_sources(modules: Iterable[str]) -> list[Path]:
     """Return the files of the top-level packages that these modules belong to, netfed's own left out."""
-    tops = sorted({module.partition(".")[0] for module in modules} - {"netfed", "builtins", "__main__"})
+    tops = sorted({module.partition(".")[0] for module in modules} - {"netfed", "builtins"})
     return [file for top in tops for file in _package_files(top)]
 
 
 def _package_files(top: str) -> list[Path]:
+    if top == "__main__":
+        script = getattr(sys.modules[top], "__file__", None)
+        return [Path(script)] if script else []
     spec = find_spec(top)
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()] if spec else []
     if spec and not folders and spec.origin:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from netfed.errors import ScenarioError
+from netfed.errors import ComputationFailed, ScenarioError
 from netfed.graph import SCALARS, Graph, Node
 from netfed.layout import Layout
 from netfed.learning.adapters import Adapter
@@ -197,7 +197,10 @@ class Trainer:
         index = torch.arange(batch * batches) % len(pool)
         inputs, labels = pool.inputs[index], pool.labels[index]
         once = dataclasses.replace(rule, epochs=1, batch_size=batch)
-        return step_cost(partial(self._fit, _Replica(module), once, inputs, labels, 0))
+        try:
+            return step_cost(partial(self._fit, _Replica(module), once, inputs, labels, 0))
+        except Exception as error:
+            raise ComputationFailed(f"training on {batch} examples at once: {type(error).__name__}: {error}") from error
 
     def _replica(self, module: nn.Module) -> _Replica:
         """This thread's own copy: training changes parameters in place."""

@@ -81,7 +81,7 @@ class Always(Availability, kind="always"):
         """Return windows that never end."""
         import numpy as np
 
-        return np.full(phase.shape, now_s), np.full(phase.shape, math.inf)
+        return np.full(phase.shape, float(now_s)), np.full(phase.shape, math.inf)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ MOMENTS = 20
 def test_killed_and_resumed(tmp_path: Path, scheme: str, codec: str) -> None:
     text = SMALL.replace("{kind: fedavg, rounds: 3, cohort: 4}", SCHEMES[scheme]).replace("ideal", NETWORK)
     file = tmp_path / "killed.yaml"
-    file.write_text(f"{text}codec: {CODECS[codec]}\nreferences: [pretrained]\n")
+    file.write_text(f"{text}codec: {CODECS[codec]}\n")
     harness = Path(__file__).with_name("harness.py")
     command = [sys.executable, str(harness), str(file), str(tmp_path / "runs"), str(MOMENTS)]
     done = subprocess.run(
