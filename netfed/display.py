@@ -97,7 +97,7 @@ def energy(joules: float) -> str:
 def duration(seconds: float) -> str:
     """Return a duration: ``41 min 12 s``."""
     if 0 < seconds < 1:
-        return f"{seconds * 1000:.2g} ms"
+        return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1}f} ms"
     if seconds < 10:
         return f"{seconds:.2g} s"
     whole = round(seconds)
@@ -152,7 +152,7 @@ def _unfinished(results: Results) -> list[str]:
             *_labelled(name, number(value)),
             *_curve(results, name),
             *_labelled("sent", f"{size(progress['bits'])} up and down"),
-            *_labelled("lost", f"{progress['lost']} updates"),
+            *_labelled("lost", f"{progress['lost']} update{'' if progress['lost'] == 1 else 's'}"),
         ]
     return lines
 

@@ -49,6 +49,8 @@ def interpret(spec: type[T], root: Node, overrides: Sequence[Override] = (), *, 
     """
     if not isinstance(root.value, dict):
         raise ScenarioError(f"{root.mark}: expected a mapping of keys")
+    if short and SHORT not in root.value:
+        raise ScenarioError(f"{root.mark}: --short: there is no {SHORT}: section, of overrides for a short run")
     brief = root.value.get(SHORT, Node({}, root.mark))
     full = Node({key: node for key, node in root.value.items() if key != SHORT}, root.mark)
     if not isinstance(brief.value, dict):

@@ -132,7 +132,14 @@ def test_units() -> None:
     assert [size(bits) for bits in (0, 8, 7992, 8000, 98_400_000)] == ["0 B", "1 B", "999 B", "1 kB", "12.3 MB"]
     assert size(8e20) == "1e+05 PB"
     assert [energy(joules) for joules in (0.0, 0.0204, 3.0, 1940.0)] == ["0 J", "20.4 mJ", "3 J", "1.94 kJ"]
-    assert [duration(s) for s in (0.0, 0.00412, 9.9, 42.4)] == ["0 s", "4.1 ms", "9.9 s", "42 s"]
+    assert [duration(s) for s in (0.0, 0.00412, 0.1504, 0.9994, 9.9, 42.4)] == [
+        "0 s",
+        "4.1 ms",
+        "150 ms",
+        "999 ms",
+        "9.9 s",
+        "42 s",
+    ]
     assert [duration(s) for s in (60.0, 3599.0, 3660.0, 90_000.0)] == [
         "1 min 00 s",
         "59 min 59 s",
