@@ -17,6 +17,7 @@ from netfed.client import Arrival, participate
 from netfed.errors import RunFailed, SimulationError
 from netfed.graph import Graph, Node
 from netfed.learning.aggregate import apply_deltas
+from netfed.learning.references import reference_lines
 from netfed.learning.tensors import TENSORS, require_finite, tensors_digest
 from netfed.network.population import Device
 from netfed.recorder import Recorder, Row, Scalar
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from netfed.streams import Streams
 
 _LOST_IN_A_ROW = 100_000
-_LOCAL_DEVICES = 100
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,9 @@ class Simulation:
                     "and the scheme still waits"
                 ) from error
             yield self._read_window()
-        self._reference_scores = self._read_references()
+        self._reference_scores = reference_lines(
+            self._references, self.trainer, self.graph, len(self.population), self.scheme.participations
+        )
         self.network.check_conservation()
 
     @property
@@ -364,22 +366,6 @@ class Simulation:
                 self._scores.append(_finite(row))
             self._last_row = row
         return Window([row for row, *_ in opened], self.recorder.take())
-
-    def _read_references(self) -> dict[str, float]:
-        """Compute the reference lines, given as many epochs per example as the scheme gives at the most."""
-        devices = len(self.population)
-        epochs = max(1, round(self.scheme.participations / devices * self.trainer.epochs))
-        lines = {
-            "pretrained": lambda: [self.trainer.evaluation(self.trainer.initial)],
-            "central": lambda: [self.trainer.central(epochs)],
-            "local": lambda: [self.trainer.local(device, epochs) for device in range(min(devices, _LOCAL_DEVICES))],
-        }
-        wanted = {name: lines[name]() for name in self._references}
-        self.graph.settle([node for line in wanted.values() for node in line])
-        return {
-            name: math.fsum(score["accuracy"] for score in self.graph.read(line)) / len(line)
-            for name, line in wanted.items()
-        }
 
     def _candidate_may_exist(self) -> Event:
         """Return an event at which `select` should look again: a client ends, or a device becomes available."""
