@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netfed.scenario import Scenario
-    from netfed.simulation import Simulation
+    from netfed.experiment import Experiment
 
 
-def build(scenario: Scenario, store: Path, workers: int | None = None) -> Simulation:
+def build(scenario: Scenario, store: Path, workers: int | None = None) -> Experiment:
     """Build a run that has not begun.
 
     Args:
@@ -30,6 +30,7 @@ def build(scenario: Scenario, store: Path, workers: int | None = None) -> Simula
     from simpy import Environment
 
     from netfed.codecs.coder import Coder
+    from netfed.experiment import Experiment
     from netfed.graph import Graph, Store
     from netfed.learning.data.shares import deal
     from netfed.learning.task import Classification
@@ -54,17 +55,20 @@ def build(scenario: Scenario, store: Path, workers: int | None = None) -> Simula
     trainer = Trainer(
         graph, Classification(shares), scenario.model, scenario.adapter, scenario.rule, scenario.pretraining, streams
     )
-    return Simulation(
+    simulation = Simulation(
         env=env,
         streams=streams,
         recorder=recorder,
         network=Network(env, scenario.network, scenario.topology, scenario.devices, streams, recorder),
         cloud=CLOUD,
         graph=graph,
-        pool=pool,
         trainer=trainer,
         codec=Coder(graph, scenario.codec, trainer.layout, trainer.frozen, TENSORS, streams),
+    )
+    return Experiment(
+        simulation=simulation,
         scheme=scenario.scheme,
+        pool=pool,
         references=scenario.references,
         window=scenario.executor.window,
         evaluate_every=scenario.evaluate_every,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from netfed.results import Results
 
 if TYPE_CHECKING:
-    from netfed.simulation import Progress
+    from netfed.experiment import Progress
 
 _WIDTH = 80
 _LABEL = 13

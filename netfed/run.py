@@ -28,14 +28,14 @@ from netfed.manifest import (
 from netfed.runfolder import RunFolder
 
 if TYPE_CHECKING:
+    from netfed.experiment import Experiment, Progress
     from netfed.scenario import Scenario
-    from netfed.simulation import Progress, Simulation
 
 COMMIT_EVERY_S = 1.0
 """Wall-clock seconds between commits. A kill costs no training: values are stored as they are computed."""
 
 _ACCOUNTS = ("jobs", "reference_jobs", "torch_s")
-"""Fields of a simulation's summary that say what it took to compute, not what came out."""
+"""Fields of an experiment's summary that say what it took to compute, not what came out."""
 
 Watch = Callable[["Progress"], None]
 
@@ -90,16 +90,16 @@ def play(folder: RunFolder, workers: int | None = None, watch: Watch | None = No
     try:
         folder.log(f"played by process {os.getpid()}")
         with _stop_requests() as stop:
-            simulation = _build(folder, workers)
+            experiment = _build(folder, workers)
             gc.freeze()
-            if not _record(simulation, folder, stop, watch):
+            if not _record(experiment, folder, stop, watch):
                 folder.report("stopped")
                 folder.log("stopped on request")
                 return "stopped"
-            results = simulation.summary()
+            results = experiment.summary()
             accounts = {name: results.pop(name) for name in _ACCOUNTS}
             accounts["wall_s"] = time.perf_counter() - started
-            folder.finish(results, accounts, asdict(simulation.progress))
+            folder.finish(results, accounts, asdict(experiment.progress))
             folder.log("finished")
             return "finished"
     except ScenarioError:
@@ -168,27 +168,27 @@ def rerun(path: Path, workers: int | None = None, watch: Watch | None = None) ->
         )
 
 
-def _build(folder: RunFolder, workers: int | None) -> Simulation:
+def _build(folder: RunFolder, workers: int | None) -> Experiment:
     from netfed.build import build
     from netfed.scenario import digest, load
 
     scenario = load(folder.path / RESOLVED)
     if digest(scenario) != folder.manifest.scenario_digest:
         raise RunFolderError(f"{folder.path / RESOLVED}: another version of netfed reads it as another scenario")
-    simulation = build(scenario, folder.store, workers)
-    folder.bind(simulation.fingerprint)
-    return simulation
+    experiment = build(scenario, folder.store, workers)
+    folder.bind(experiment.fingerprint)
+    return experiment
 
 
-def _record(simulation: Simulation, folder: RunFolder, stop: threading.Event, watch: Watch | None) -> bool:
-    """Play the simulation into the folder; return false if a stop was requested before its end."""
+def _record(experiment: Experiment, folder: RunFolder, stop: threading.Event, watch: Watch | None) -> bool:
+    """Play the experiment into the folder; return false if a stop was requested before its end."""
     committed_s = time.monotonic()
-    for window in simulation.windows():
+    for window in experiment.windows():
         folder.record(window.rounds, window.events)
         if watch is not None:
-            watch(simulation.progress)
+            watch(experiment.progress)
         if stop.is_set() or time.monotonic() - committed_s >= COMMIT_EVERY_S:
-            folder.commit(asdict(simulation.progress))
+            folder.commit(asdict(experiment.progress))
             committed_s = time.monotonic()
         if stop.is_set():
             return False

@@ -222,9 +222,9 @@ def _play(scenario: Scenario) -> dict[str, Any]:
     from netfed.build import build
 
     with TemporaryDirectory(prefix="netfed-contract-") as store:
-        simulation = build(scenario, Path(store))
-        windows = list(simulation.windows())
-        summary = simulation.summary()
+        experiment = build(scenario, Path(store))
+        windows = list(experiment.windows())
+        summary = experiment.summary()
     for account in ("jobs", "reference_jobs", "torch_s"):
         del summary[account]
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class Played:
     """A simulation that has ended, with its rows."""
 
-    sim: Any
+    experiment: Any
     rounds: list[dict[str, Any]]
     events: list[dict[str, Any]]
 
     @property
+    def sim(self) -> Any:
+        return self.experiment.simulation
+
+    @property
     def summary(self) -> dict[str, Any]:
-        return self.sim.summary()
+        return self.experiment.summary()
 
     @property
     def model(self) -> dict[str, Any]:
@@ -63,6 +67,19 @@ class Played:
 
 
 Play = Callable[..., Played]
+Build = Callable[..., Any]
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Build:
+    """Return a function that builds the experiment of a small scenario, parts of it replaced."""
+    from netfed.build import build
+    from netfed.scenario import loads
+
+    def built(*sets: str, **parts: Any) -> Any:
+        return build(replace(loads(SMALL, "test.yaml", sets=sets), **parts), tmp_path / "store")
+
+    return built
 
 
 @pytest.fixture
@@ -75,10 +92,12 @@ def play(tmp_path: Path) -> Play:
 
     def play(*sets: str, store: Path | None = None, workers: int | None = None, text: str = SMALL) -> Played:
         scenario = loads(text, "test.yaml", sets=sets)
-        sim = build(scenario, store or tmp_path / f"store-{next(stores)}", workers)
-        windows = list(sim.windows())
+        experiment = build(scenario, store or tmp_path / f"store-{next(stores)}", workers)
+        windows = list(experiment.windows())
         return Played(
-            sim, [row for window in windows for row in window.rounds], [row for w in windows for row in w.events]
+            experiment,
+            [row for window in windows for row in window.rounds],
+            [row for window in windows for row in window.events],
         )
 
     return play

@@ -18,6 +18,7 @@ LAYERS = [
     {"scenario", "results", "charts"},
     {"loading", "runfolder"},
     {"schemes", "manifest", "events"},
+    {"experiment"},
     {"simulation"},
     {"client"},
     {"network", "learning", "codecs", "namespace"},

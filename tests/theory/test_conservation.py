@@ -66,8 +66,9 @@ WORLDS = st.tuples(
 class Auditor:
     """Checks a simulation after every event."""
 
-    def __init__(self, sim: Any) -> None:
-        self.sim = sim
+    def __init__(self, experiment: Any) -> None:
+        self.experiment = experiment
+        self.sim = sim = experiment.simulation
         self.events = 0
         self.now_s = 0.0
         self.rows: list[dict[str, Any]] = []
@@ -126,7 +127,7 @@ class Auditor:
         assert math.isclose(math.fsum(totals.values()), rows_j, rel_tol=1e-9)
 
     def audit_end(self) -> None:
-        summary = self.sim.summary()
+        summary = self.experiment.summary()
         updates, jobs, bits = summary["updates"], summary["jobs"], summary["bits"]
         assert updates["selected"] == sum(updates[end] for end in ("arrived", "late", "lost", "dismissed"))
         assert jobs["planned"] == sum(jobs[how] for how in ("trained", "reused", "skipped"))
@@ -153,13 +154,14 @@ def built(*sets: str) -> Iterator[Any]:
 @given(world=WORLDS)
 @settings(max_examples=25, deadline=None)
 def test_conservation_after_every_event(world: tuple[str, ...]) -> None:
-    with built(*world) as sim:
-        auditor = Auditor(sim)
-        rounds = [row for window in sim.windows() for row in window.rounds]
+    with built(*world) as experiment:
+        auditor = Auditor(experiment)
+        rounds = [row for window in experiment.windows() for row in window.rounds]
         auditor.audit_end()
-    event("losses" if sim.losses else "no losses")
-    assert auditor.events > sim.scheme.versions
-    assert [row["version"] for row in rounds] == list(range(sim.scheme.versions + 1))
+    event("losses" if auditor.sim.losses else "no losses")
+    versions = experiment.scheme.versions
+    assert auditor.events > versions
+    assert [row["version"] for row in rounds] == list(range(versions + 1))
     totals = [row["energy_j"] for row in rounds]
     assert totals == sorted(totals)
 
@@ -176,10 +178,10 @@ def test_the_audit_sees_a_bit_that_vanishes(monkeypatch: pytest.MonkeyPatch) -> 
         return bits
 
     monkeypatch.setattr(Traffic, "end", leaky)
-    with built(FIXED) as sim:
-        Auditor(sim)
+    with built(FIXED) as experiment:
+        Auditor(experiment)
         with pytest.raises(SimulationError, match="uplink of base station 0 does not add up"):
-            list(sim.windows())
+            list(experiment.windows())
 
 
 # Nobody's draws depend on who else is there.
@@ -225,10 +227,10 @@ def pictures_of(sim: Any, device: int) -> bytes:
 
 def test_another_990_devices_change_nothing_for_the_fourth() -> None:
     with built(*TOLD_APART, "devices.count=10") as few, built(*TOLD_APART, "devices.count=1000") as many:
-        assert draws_of(few, 3) == draws_of(many, 3)
-        assert pictures_of(few, 3) == pictures_of(many, 3)
-        assert draws_of(few, 3) != draws_of(few, 4)
-        assert pictures_of(few, 3) != pictures_of(few, 4)
+        assert draws_of(few.simulation, 3) == draws_of(many.simulation, 3)
+        assert pictures_of(few.simulation, 3) == pictures_of(many.simulation, 3)
+        assert draws_of(few.simulation, 3) != draws_of(few.simulation, 4)
+        assert pictures_of(few.simulation, 3) != pictures_of(few.simulation, 4)
 
 
 def test_a_metric_more_or_less_changes_no_event(play: Play) -> None:

@@ -1,0 +1,211 @@
+"""An experiment: a scheme played on a simulation, a window of aggregations at a time, and what is measured of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from simpy import Event
+from simpy.core import EmptySchedule
+
+from netfed.errors import RunFailed
+from netfed.graph import Node
+from netfed.learning.references import reference_lines
+from netfed.learning.tensors import require_finite, tensors_digest
+from netfed.recorder import Row
+from netfed.simulation import Simulation
+
+if TYPE_CHECKING:
+    from netfed.learning.executors import Pool
+    from netfed.schemes.spec import Scheme
+
+
+@dataclass(frozen=True)
+class Window:
+    """The rows of some aggregations, complete with their metrics.
+
+    Attributes:
+        rounds: One row an aggregation; the first of all is version 0.
+        events: What happened on devices and links up to the last of them.
+    """
+
+    rounds: list[Row]
+    events: list[Row]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        version: Of the global model.
+        versions: At the end of the run.
+        t_s: Simulated time of the last aggregation.
+        metric: Its name and its last value; None while there is none.
+        bits: Sent so far, both directions.
+        lost: Updates lost or late so far.
+        trained: Local trainings done so far.
+        torch_s: CPU seconds spent on computing values so far.
+    """
+
+    version: int
+    versions: int
+    t_s: float
+    metric: tuple[str, float | None]
+    bits: int
+    lost: int
+    trained: int
+    torch_s: float
+
+
+class Experiment:
+    """One run of a scheme, from pre-training to the last version.
+
+    Args:
+        simulation: The world that it runs in.
+        scheme: The protocol.
+        pool: Computes the values.
+        references: Which reference lines to compute: pretrained, central, local.
+        window: Aggregations by which the clock may run ahead of the tensors.
+        evaluate_every: Aggregations from one evaluation to the next; the last one is always evaluated. 0: none is.
+        fingerprint: What values are computed with (`namespace.fingerprint`).
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        scheme: Scheme,
+        pool: Pool,
+        references: Sequence[str] = (),
+        window: int = 1,
+        evaluate_every: int = 1,
+        fingerprint: Mapping[str, str] | None = None,
+    ) -> None:
+        self.simulation = simulation
+        self.scheme = scheme
+        self.fingerprint = dict(fingerprint or {})
+        self._pool = pool
+        self._references = references
+        self._window = window
+        self._evaluate_every = evaluate_every
+        self._last_row: Row = {}
+        self._scores: list[float] = []
+        self._reference_scores: dict[str, float] = {}
+
+    def windows(self) -> Iterator[Window]:
+        """Play the scheme to its end, a window of aggregations at a time.
+
+        Raises:
+            RunFailed: Training has diverged, or no update can ever arrive.
+            RunFolderError: A stored value is damaged.
+            SimulationError: netfed or a plug-in broke an invariant, or a client's training raised.
+        """
+        sim = self.simulation
+        protocol = sim.env.process(self._protocol())
+        while not protocol.processed:
+            try:
+                while not protocol.processed and not self._window_is_full():
+                    sim.env.step()
+            except EmptySchedule as error:
+                raise RunFailed(
+                    f"nothing can happen after {sim.env.now:g} s: no client is at work, no device becomes available, "
+                    "and the scheme still waits"
+                ) from error
+            yield self._read_window()
+        self._reference_scores = reference_lines(
+            self._references, sim.trainer, sim.graph, len(sim.population), self.scheme.participations
+        )
+        sim.network.check_conservation()
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run has come, as of the last window."""
+        sim, row = self.simulation, self._last_row
+        return Progress(
+            version=int(row["version"] or 0),
+            versions=self.scheme.versions,
+            t_s=float(row["t_s"] or 0.0),
+            metric=("accuracy", self._scores[-1] if self._scores else None),
+            bits=int(row["bits_up"] or 0) + int(row["bits_down"] or 0),
+            lost=sim.tally["lost"] + sim.tally["late"],
+            trained=sim.graph.counts("update")["trained"],
+            torch_s=self._pool.cpu_s,
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return the run's results after its last window: plain data, ready for JSON.
+
+        Raises:
+            RunFailed: The last model is not finite.
+        """
+        sim = self.simulation
+        (model,) = sim.graph.read([sim.model.weights])
+        require_finite(model, f"version {sim.model.version}")
+        scores: list[float | None] = [*self._scores] or [None]
+        devices_j = sim.network.ledger.totals_j()
+        return {
+            "scheme": self.scheme.kind,
+            "rounds": sim.model.version,
+            "sim_time_s": self._last_row["t_s"],
+            "metric": {
+                "name": "accuracy",
+                "first": scores[0],
+                "last": scores[-1],
+                "best": max(scores, key=lambda score: score or 0.0),
+            },
+            "references": self._reference_scores,
+            "bits": sim.bits(),
+            "energy_j": math.fsum(devices_j.values()),
+            "energy_parts_j": {**devices_j, "cloud": sim.cloud_j},
+            "updates": {name: sim.tally[name] for name in ("selected", "arrived", "late", "lost", "dismissed")},
+            "losses": dict(sorted(sim.losses.items())),
+            "jobs": sim.graph.counts("update"),
+            "reference_jobs": sim.graph.counts("reference")["trained"],
+            "torch_s": self._pool.cpu_s,
+            "model_digest": tensors_digest(model),
+        }
+
+    def _protocol(self) -> Generator[Event, Any, None]:
+        yield from self.simulation.pretrain()
+        yield from self.scheme.run(self.simulation)
+
+    def _window_is_full(self) -> bool:
+        """Whether to read values now; what happens after the last version belongs to its window."""
+        sim = self.simulation
+        return len(sim.published) >= self._window and sim.model.version < self.scheme.versions
+
+    def _read_window(self) -> Window:
+        sim = self.simulation
+        published, sim.published = sim.published, []
+        states, sim.states = sim.states, []
+        evaluations = [self._evaluation(version.model.version, version.model.weights) for version in published]
+        due = [evaluation for evaluation in evaluations if evaluation is not None]
+        sim.graph.settle([*(version.model.weights for version in published), *states, *due])
+        for version, evaluation in zip(published, evaluations, strict=True):
+            if evaluation is not None:
+                version.row.update(sim.graph.read([evaluation])[0])
+                self._scores.append(_finite(version.row))
+            self._last_row = version.row
+        return Window([version.row for version in published], sim.recorder.take())
+
+    def _evaluation(self, version: int, weights: Node) -> Node | None:
+        every = self._evaluate_every
+        if not every or (version % every and version != self.scheme.versions):
+            return None
+        return self.simulation.trainer.evaluation(weights)
+
+
+def _finite(row: Row) -> float:
+    """Return a row's accuracy.
+
+    Raises:
+        RunFailed: Its loss is not finite.
+    """
+    if not math.isfinite(float(row["loss"] or 0.0)):
+        learner = "rule" if row["version"] else "pretraining"
+        raise RunFailed(
+            f"diverged: the loss of version {row['version']} is {row['loss']}; lower {learner}.learning_rate"
+        )
+    return float(row["accuracy"] or 0.0)
