@@ -12,8 +12,8 @@ from netfed.plugin import Plugin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netfed.scenario import Scenario
     from netfed.experiment import Experiment
+    from netfed.scenario import Scenario
 
 
 def build(scenario: Scenario, store: Path, workers: int | None = None) -> Experiment:
