@@ -27,6 +27,9 @@ COLUMNS: dict[str, type[float] | type[int] | type[str] | type[bool]] = {
 }
 """Fields beyond these, a plug-in's say, go into the column ``more``, as JSON."""
 
+_FITTING: dict[tuple[Any, ...], list[str]] = {}
+"""By names and types of a row's fields: the names of those that have a value, where all types are right."""
+
 
 def typed(row: Row) -> Row:
     """Give each field the type of its column, so that a row read back is the row that was written.
@@ -34,11 +37,16 @@ def typed(row: Row) -> Row:
     Raises:
         SimulationError: A field is not of its column's type.
     """
-    return {
-        name: value if type(value) is COLUMNS.get(name) else _as_column(row, name, value)
-        for name, value in row.items()
-        if value is not None
-    }
+    shape = (*row, *map(type, row.values()))
+    if shape not in _FITTING:
+        fitting = all(
+            value is None or type(value) is COLUMNS.get(name, type(value)) for name, value in row.items()
+        )
+        if not fitting:
+            return {name: _as_column(row, name, value) for name, value in row.items() if value is not None}
+        _FITTING[shape] = [name for name, value in row.items() if value is not None]
+    names = _FITTING[shape]
+    return row if len(names) == len(row) else {name: row[name] for name in names}
 
 
 def to_table(rows: list[Row]) -> Any:

@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -49,7 +50,7 @@ from netfed.manifest import (
 from netfed.recorder import Row
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_PART_ROWS_MIN, _PART_ROWS_MAX = 256, 65_536
+_PART_ROWS_MIN, _PART_ROWS_MAX = 512, 65_536
 
 
 class RunFolderInUseError(Exception):
@@ -176,8 +177,8 @@ class RunFolder:
         Raises:
             RunFolderError: A row differs; the message names file, row, field and both values.
         """
-        self._append_rounds([row for row in rounds if self._rounds.is_new(row)])
-        self._unwritten += [row for row in map(typed, events) if self._events.is_new(row)]
+        self._append_rounds(self._rounds.take(list(rounds)))
+        self._unwritten += self._events.take(list(map(typed, events)))
         while len(self._unwritten) >= (rows := self._next_part_rows()):
             self._write_part(self._unwritten[:rows])
             del self._unwritten[:rows]
@@ -267,7 +268,7 @@ class RunFolder:
     def _next_part_rows(self) -> int:
         """Parts grow with the run, so that there are few, and depend on nothing but the rows before them."""
         written = sum(record.rows for name, record in self._files.items() if name.startswith("events/"))
-        return min(max(_PART_ROWS_MIN, written // 8), _PART_ROWS_MAX)
+        return min(max(_PART_ROWS_MIN, written // 4), _PART_ROWS_MAX)
 
     def _write_part(self, rows: list[Row]) -> None:
         number = sum(name.startswith("events/") for name in self._files) + 1
@@ -295,19 +296,20 @@ class _Replay:
         """The sha256 (hex) of all rows seen."""
         return self._hash.hexdigest()
 
-    def is_new(self, row: Row) -> bool:
-        """Take the next row; return false if it was recorded before, and is the same.
+    def take(self, rows: list[Row]) -> list[Row]:
+        """Take the next rows; return those that were not recorded before.
 
         Raises:
-            RunFolderError: It was recorded before, but differs.
+            RunFolderError: One was recorded before, but differs.
         """
-        text = canonical(row)
-        self._hash.update(text.encode() + b"\n")
-        self.seen += 1
-        place, recorded = next(self._recorded, ("", None))
-        if recorded is not None and canonical(recorded) != text:
-            raise RunFolderError(f"{place}: {_difference(recorded, row)}")
-        return recorded is None
+        if rows:
+            self._hash.update(canonical(rows)[1:-1].encode() + b",")
+        self.seen += len(rows)
+        recorded = list(islice(self._recorded, len(rows)))
+        for (place, before), row in zip(recorded, rows, strict=False):
+            if canonical(before) != canonical(row):
+                raise RunFolderError(f"{place}: {_difference(before, row)}")
+        return rows[len(recorded) :]
 
     def expect_end(self) -> None:
         """Raise `RunFolderError` if a row on file has not been replayed."""

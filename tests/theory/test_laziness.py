@@ -79,17 +79,18 @@ def test_what_the_network_discards_is_not_trained(play: Play) -> None:
     The bar is 0.72 of the eager run's CPU time; time is noisy, so the test fails only 1 / 0.8 above it.
     """
     world = (
-        "devices={count: 40, speed_spread: 0.5, dropout: {compute: 0.03, upload: 0.03}}",
+        "devices={count: 40, speed_spread: 1, dropout: {compute: 0.03, upload: 0.03}}",
         "model={kind: cnn, channels: [8, 16], hidden: 32}",
         "rule.epochs=6",
         "scheme={kind: fedavg, rounds: 10, cohort: 10, over_selection: 0.4, deadline: 200 ms}",
-        FIXED.replace("1 Mbit/s", "1 Mbit/s, spread: 0.4, loss: 0.03"),
+        FIXED.replace("1 Mbit/s", "1 Mbit/s, spread: 0.8, loss: 0.03"),
         "evaluate_every=0",
     )
     lazy, eager = play(*world).summary, play(*world, EAGER).summary
     updates, jobs = lazy["updates"], lazy["jobs"]
     discarded = updates["selected"] - updates["arrived"]
-    assert 0.25 < discarded / updates["selected"] < 0.4
+    assert 0.3 < discarded / updates["selected"] < 0.35
+    assert min(updates[cause] for cause in ("late", "lost", "dismissed")) > 0
     assert jobs["trained"] == updates["arrived"]
     assert jobs["planned"] == jobs["trained"] + jobs["skipped"]
     assert eager["jobs"]["trained"] == jobs["planned"]

@@ -24,7 +24,7 @@ from netfed.manifest import problems, read_manifest
 from netfed.runfolder import RunFolder, RunFolderInUseError
 
 WINDOWS = 12
-EVENTS = 60
+EVENTS = 120
 RESULTS = {"rounds": WINDOWS, "metric": {"last": 0.5}, "model_digest": "abc"}
 
 
@@ -83,7 +83,7 @@ def test_a_finished_run_holds_every_row_in_order(undisturbed: Path) -> None:
     parts = read_manifest(undisturbed).parts
     rows = [row for name in parts for row in to_rows((undisturbed / name).read_bytes())]
     assert rows == [typed(row) for number in range(WINDOWS) for row in window(number)[1]]
-    assert [record.rows for record in parts.values()] == [256, 256, WINDOWS * EVENTS - 512]
+    assert [record.rows for record in parts.values()] == [512, 512, WINDOWS * EVENTS - 1024]
     assert json.loads((undisturbed / "status.json").read_text())["state"] == "finished"
     assert problems(undisturbed) == []
 
@@ -120,8 +120,8 @@ def test_parts_grow_with_the_run_wherever_windows_end(tmp_path: Path) -> None:
             folder.commit({})
             sizes.append([record.rows for record in folder.manifest.parts.values()])
     assert sizes[0] == sizes[1]
-    assert sizes[0][:11] == [256] * 9 + [288, 324]
-    assert 6000 - sum(sizes[0]) < sum(sizes[0]) / 8
+    assert sizes[0][:7] == [512] * 5 + [640, 800]
+    assert 6000 - sum(sizes[0]) < sum(sizes[0]) / 4
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def test_a_draw_depends_on_its_address_alone(seed: int, entity: int, index: int,
     among = streams.uniform("loss", [*others, entity], index)
     assert among[-1] == alone
     assert 0 < alone < 1
+    assert streams.draw("loss", entity, index) == alone
     assert streams.seed("loss", entity, index) == Streams(seed).seed("loss", entity, index) < 2**64
 
 
