@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import ValuesView
 from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ def build(scenario: Scenario, store: Path, workers: int | None = None) -> Experi
     from netfed.codecs.coder import Coder
     from netfed.experiment import Experiment
     from netfed.graph import Graph, Store
+    from netfed.learning.cohort import survey
     from netfed.learning.data.shares import deal
     from netfed.learning.task import Classification
     from netfed.learning.tensors import TENSORS
@@ -47,14 +49,14 @@ def build(scenario: Scenario, store: Path, workers: int | None = None) -> Experi
     streams = Streams(scenario.seed)
     recorder = Recorder(lambda: env.now)
     modules = [*(type(spec).__module__ for spec in _plugins(scenario)), scenario.model.module()]
-    provenance = fingerprint(scenario.executor.numerics, foreign_sources(modules))
-    pool = scenario.executor.pool(workers)
-    graph = Graph(Store(store, provenance["namespace"]), pool, scenario.executor.lazy)
-    task = scenario.task
-    shares = deal(task.dataset, task.split, task.partition, task.hands, scenario.devices.count, streams)
-    trainer = Trainer(
-        graph, Classification(shares), scenario.model, scenario.adapter, scenario.rule, scenario.pretraining, streams
-    )
+    spec = scenario.task
+    task = Classification(deal(spec.dataset, spec.split, spec.partition, spec.hands, scenario.devices.count, streams))
+    learner = scenario.model, scenario.adapter, scenario.rule
+    executor = scenario.executor.serving(partial(survey, task, *learner, streams))
+    provenance = fingerprint(executor.numerics, foreign_sources(modules))
+    pool = executor.pool(workers)
+    graph = Graph(Store(store, provenance["namespace"]), pool, executor.lazy)
+    trainer = Trainer(graph, task, *learner, scenario.pretraining, streams)
     simulation = Simulation(
         env=env,
         streams=streams,
@@ -63,14 +65,14 @@ def build(scenario: Scenario, store: Path, workers: int | None = None) -> Experi
         cloud=CLOUD,
         graph=graph,
         trainer=trainer,
-        codec=Coder(graph, scenario.codec, trainer.layout, trainer.frozen, TENSORS, streams),
+        codec=Coder(graph, scenario.codec, scenario.downlink, trainer.layout, trainer.frozen, TENSORS, streams),
     )
     return Experiment(
         simulation=simulation,
         scheme=scenario.scheme,
         pool=pool,
         references=scenario.references,
-        window=scenario.executor.window,
+        window=executor.window,
         evaluate_every=scenario.evaluate_every,
         fingerprint=provenance,
     )

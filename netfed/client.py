@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from netfed.errors import Dropped, TransferLost
+from netfed.errors import Dropped, SimulationError, TransferLost
 
 if TYPE_CHECKING:
-    from simpy import Store
+    from simpy import Environment, Event, Store
 
-    from netfed.codecs.coder import Payload
+    from netfed.codecs.coder import Coder, Payload
+    from netfed.graph import Node
+    from netfed.learning.cost import Cost
+    from netfed.learning.trainer import Trainer
+    from netfed.network.link import Link
     from netfed.network.population import Device
-    from netfed.simulation import GlobalModel, Simulation
+    from netfed.simulation import GlobalModel
+
+
+class Server(Protocol):
+    """Whom a device learns with: the cloud (`Simulation`), or a base station (`Edge`)."""
+
+    env: Environment
+    codec: Coder
+    trainer: Trainer
+
+    def downlink(self, device: Device) -> Link: ...
+
+    def uplink(self, device: Device) -> Link: ...
+
+    def compute(self, device: Device, cost: Cost) -> Generator[Event, Any, None]: ...
+
+    def acknowledge(self, arrival: Arrival) -> None: ...
+
+    def lose(self, device: Device, version: int, cause: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -22,26 +44,37 @@ class Arrival:
 
     Attributes:
         device: Who sent it.
-        version: Of the model that it was trained from.
+        model: The one that it was trained from.
         examples: Number of examples that it was trained on.
         payload: What came over the uplink.
     """
 
     device: Device
-    version: int
+    model: GlobalModel
     examples: int
     payload: Payload
 
+    @property
+    def sent(self) -> Node:
+        """The node of what was sent.
 
-def participate(sim: Simulation, device: Device, model: GlobalModel, inbox: Store) -> Generator[Any, Any, None]:
+        Raises:
+            SimulationError: The payload has no content.
+        """
+        if self.payload.sent is None:
+            raise SimulationError(f"device {self.device.id} sent a payload without content")
+        return self.payload.sent
+
+
+def participate(sim: Server, device: Device, model: GlobalModel, inbox: Store) -> Generator[Any, Any, None]:
     """A device's part in one round: receive the model, train on it, send the update back."""
     try:
-        yield from sim.downlink(device).send(sim.codec.encode_model(device.held))
-        device.held = model.version
-        update = sim.trainer.begin(device, model.weights)  # a node: real training, done when first read
+        yield from sim.downlink(device).send(sim.codec.encode_model(model.received, device.held))
+        device.held = sim.codec.number(model.received)
+        update = sim.trainer.begin(device, model.received)  # a node: real training, done when first read
         yield from sim.compute(device, update.cost)  # FLOPs and bytes moved, on this device's profile
         payload = sim.codec.encode(update.delta, device)  # bits from shapes
         yield from sim.uplink(device).send(payload)
-        inbox.put(Arrival(device, model.version, update.examples, payload))
+        inbox.put(Arrival(device, model, update.examples, payload))
     except (TransferLost, Dropped) as loss:
         sim.lose(device, model.version, loss.cause)

@@ -6,19 +6,16 @@ import math
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
 
-from netfed.results import Results
-
-if TYPE_CHECKING:
-    from netfed.experiment import Progress
+from netfed.amounts import duration, number, size
+from netfed.findings import TIE, Line, facts, standing, title
+from netfed.progress import Progress
+from netfed.results import Headline, Results
 
 _WIDTH = 80
 _LABEL = 13
-_TIE = "\u00a0"
-"""Lines are not broken here."""
 _PLAIN_EVERY_S = 5.0
 
 
@@ -79,118 +76,40 @@ def progress_line(progress: Progress, eta_s: float | None) -> str:
 
 def summary(results: Results) -> str:
     """Return the summary of a run, as far as it has come: at most 80 columns wide."""
-    title = f"{results.manifest.run} · {results.manifest.scheme} · seed {results.manifest.seed}"
-    paragraphs = _finished(results, results.summary) if results.summary else _unfinished(results)
-    return "\n".join([title, "", *paragraphs])
+    told = [line for label, text in facts(results).items() for line in _labelled(label, text)]
+    if results.summary is None:
+        return "\n".join([title(results), "", *told, *_curve(results)])
+    return "\n".join([title(results), "", results.metric, *_bars(standing(results)), *_curve(results), "", *told])
 
 
-def size(bits: float) -> str:
-    """Return an amount of data in decimal units of bytes: ``12.3 MB``."""
-    return _scaled(bits / 8, ["B", "kB", "MB", "GB", "TB", "PB"])
+def listing(headlines: Sequence[Headline]) -> str:
+    """Return a table of runs, a line each."""
+    head = ("run", "state", "scheme", "seed", "round", "metric", "simulated", "sent")
+    rows = [head, *map(_cells, headlines)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def energy(joules: float) -> str:
-    """Return an energy: ``1.94 kJ``."""
-    return _scaled(joules * 1000, ["mJ", "J", "kJ", "MJ", "GJ"]) if joules else "0 J"
+def _cells(headline: Headline) -> list[str]:
+    seed = "-" if headline.seed is None else str(headline.seed)
+    cells = [headline.run.name, headline.state, headline.scheme or "-", seed]
+    if (progress := headline.progress) is None:
+        return [*cells, "-", "-", "-", "-"]
+    name, value = progress.metric
+    far = f"{progress.version}/{progress.versions}"
+    return [*cells, far, f"{name} {number(value)}", duration(progress.t_s), size(progress.bits)]
 
 
-def duration(seconds: float) -> str:
-    """Return a duration: ``41 min 12 s``."""
-    if 0 < seconds < 1:
-        return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1}f} ms"
-    if seconds < 10:
-        return f"{seconds:.2g} s"
-    whole = round(seconds)
-    days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60
-    if days:
-        return f"{days} d {hours:02} h"
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {whole % 60:02} s" if minutes else f"{whole} s"
+def _bars(lines: Sequence[Line]) -> Iterator[str]:
+    pad = max(_LABEL - 2, *(len(line.name) + 1 for line in lines))
+    digits = max(len(number(line.value)) for line in lines)
+    for line in lines:
+        bar = "━" * round(20 * line.share)
+        yield f"  {line.name:<{pad}}{number(line.value):>{digits}}  {bar:<20}  {line.remark}".rstrip()
 
 
-def number(value: float | None) -> str:
-    """Return a metric: three decimals, or four digits if it is large; a dash if there is none."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
-
-
-def _finished(results: Results, outcome: Mapping[str, Any]) -> list[str]:
-    bits, updates, jobs, losses = (outcome[name] for name in ("bits", "updates", "jobs", "losses"))
-    energy_j = outcome.get("energy_parts_j", {})
-    sent = ", ".join(f"{size(bits[way])} {way}" for way in ("up", "down", "backhaul"))
-    lines = {
-        "time": f"{duration(outcome['sim_time_s'])} simulated in {outcome['rounds']} rounds;"
-        f" {duration(outcome['wall_s'])} to compute, {duration(outcome['torch_s'])} CPU",
-        "sent": sent + (f"; of this {size(bits['lost'])} in vain" if bits["lost"] else ""),
-        "energy": _counted(energy(outcome["energy_j"]), _without(energy_j, "cloud"), energy),
-        "cloud": energy(energy_j.get("cloud", 0.0)) if energy_j.get("cloud") else "",
-        "updates": _counted(f"{updates['selected']} selected", _without(updates, "selected")),
-        "lost to": _counted("", _without(losses, "late", "dismissed")),
-        "trainings": _counted(f"{jobs['planned']} planned", _without(jobs, "planned")),
-        "digest": f"{outcome['digest'][:16]}, final model {outcome['model_digest'][:16]}",
-    }
-    return [
-        *_compared(results.manifest.scheme, outcome["metric"], outcome["references"]),
-        *_curve(results, outcome["metric"]["name"]),
-        "",
-        *(line for label, text in lines.items() if text for line in _labelled(label, text)),
-    ]
-
-
-def _unfinished(results: Results) -> list[str]:
-    progress, error = results.status["progress"], results.status["error"]
-    lines = _labelled("state", results.state)
-    if error:
-        lines += _labelled("because", error)
-    if progress:
-        name, value = progress["metric"]
-        lines += [
-            *_labelled("round", f"{progress['version']} of {progress['versions']}"),
-            *_labelled("time", f"{duration(progress['t_s'])} simulated"),
-            *_labelled(name, number(value)),
-            *_curve(results, name),
-            *_labelled("sent", f"{size(progress['bits'])} up and down"),
-            *_labelled("lost", f"{progress['lost']} update{'' if progress['lost'] == 1 else 's'}"),
-        ]
-    return lines
-
-
-def _compared(scheme: str, metric: Mapping[str, Any], references: Mapping[str, float]) -> list[str]:
-    """The result among its reference lines, highest first, each with its distance to the result."""
-    last = -math.inf if metric["last"] is None else metric["last"]
-    lines = {**references, scheme: last}
-    names = sorted(lines, key=lambda name: lines[name], reverse=True)
-    pad = max(_LABEL - 2, *(len(name) + 1 for name in names))
-    digits = max(len(number(value)) for value in lines.values())
-    rows = [metric["name"]]
-    for name in names:
-        remark = f"first {number(metric['first'])}, best {number(metric['best'])}"
-        if name != scheme:
-            remark = _distance(metric["name"], last - lines[name], scheme)
-        rows.append(
-            f"  {name:<{pad}}{number(lines[name]):>{digits}}  {_bar(lines[name], lines.values())}  {remark}".rstrip()
-        )
-    return rows
-
-
-def _distance(metric: str, gain: float, scheme: str) -> str:
-    if not math.isfinite(gain):
-        return ""
-    amount = f"{abs(gain) * 100:.1f} points" if metric == "accuracy" else number(abs(gain))
-    return f"{scheme} is {amount} {'above' if gain >= 0 else 'below'}"
-
-
-def _bar(value: float, values: Iterable[float], width: int = 20) -> str:
-    top = max((other for other in values if math.isfinite(other)), default=0.0)
-    share = value / top if top > 0 and math.isfinite(value) else 0.0
-    return ("━" * round(width * max(share, 0.0))).ljust(width)
-
-
-def _curve(results: Results, name: str, width: int = 60) -> list[str]:
-    values = [float(value) for value in results.rounds.get(name, []) if isinstance(value, float | int)]
-    values = [value for value in values if math.isfinite(value)]
+def _curve(results: Results, width: int = 60) -> list[str]:
+    values = list(filter(math.isfinite, results.numbers(results.metric)))
     if len(values) < 3 or min(values) == max(values):
         return []
     count = min(width, len(values))
@@ -201,24 +120,5 @@ def _curve(results: Results, name: str, width: int = 60) -> list[str]:
 
 
 def _labelled(label: str, text: str) -> list[str]:
-    first, *rest = (line.replace(_TIE, " ") for line in textwrap.wrap(text, _WIDTH - _LABEL) or [""])
+    first, *rest = (line.replace(TIE, " ") for line in textwrap.wrap(text, _WIDTH - _LABEL) or [""])
     return [f"{label:<{_LABEL}}{first}", *(" " * _LABEL + line for line in rest)]
-
-
-def _counted(total: str, amounts: Mapping[str, Any], unit: Callable[[Any], str] = str) -> str:
-    """``total: amount name, ...``, the largest first, zeros left out."""
-    ranked = sorted(((name, amount) for name, amount in amounts.items() if amount), key=lambda item: -item[1])
-    items = (f"{unit(amount)} {name}".replace(" ", _TIE) for name, amount in ranked)
-    return ": ".join(filter(None, [total, ", ".join(items)]))
-
-
-def _without(amounts: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: amount for name, amount in amounts.items() if name not in names}
-
-
-def _scaled(value: float, units: list[str]) -> str:
-    index = 0
-    while abs(value) >= 999.5 and index < len(units) - 1:
-        value /= 1000
-        index += 1
-    return f"{value:.3g} {units[index]}"

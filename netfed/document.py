@@ -1,4 +1,4 @@
-"""YAML 1.2 text <-> a plain tree that remembers where each part was written.
+"""YAML 1.2 text <-> a tree that remembers where each part was written.
 
 Scenarios come from anywhere, so the parser is held to limits, and refuses what makes a small file large or a plain file
 clever: tags, anchors, aliases and merge keys. Every mapping key is text; a scalar is what the core schema of YAML 1.2.2
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
@@ -27,59 +26,11 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from netfed.errors import ScenarioError
+from netfed.tree import Mark, Node, Scalar
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 200_000
-
-Step = str | int
-Scalar = str | int | float | bool | None
-
-
-class Mark(NamedTuple):
-    """Where something was written. Marks sort as they should be shown: the file from its top, then the overrides."""
-
-    override: int
-    line: int
-    column: int
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass
-class Node:
-    """A part of a document: its value, and the mark of its key or list item."""
-
-    value: Scalar | list[Node] | dict[str, Node]
-    mark: Mark
-
-    def plain(self) -> Any:
-        """Return the same tree as dicts, lists and scalars."""
-        if isinstance(self.value, dict):
-            return {key: node.plain() for key, node in self.value.items()}
-        if isinstance(self.value, list):
-            return [node.plain() for node in self.value]
-        return self.value
-
-    def child(self, step: Step) -> Node | None:
-        """Return what stands under a key or list index, or None."""
-        if isinstance(self.value, dict):
-            return self.value.get(str(step))
-        if isinstance(self.value, list) and isinstance(step, int) and 0 <= step < len(self.value):
-            return self.value[step]
-        return None
-
-    def position(self, path: Sequence[Step]) -> Mark:
-        """Return the mark of what stands at ``path``, or of the last that exists on the way there."""
-        node = self
-        for step in path:
-            child = node.child(step)
-            if child is None:
-                break
-            node = child
-        return node.mark
 
 
 def read(source: str | bytes, name: str, *, override: int = 0) -> Node:
@@ -102,15 +53,20 @@ def read(source: str | bytes, name: str, *, override: int = 0) -> Node:
     return _Reader(text, name, override).document()
 
 
-def write(tree: dict[str, Any], indent: str = "") -> str:
+def write(tree: dict[str, Any]) -> str:
     """Return the YAML that `read` turns back into an equal tree: mappings in blocks, lists on one line."""
-    lines = []
+    return "".join(line + "\n" for _, line in lines(tree))
+
+
+def lines(tree: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the lines of `write`, each with the path of the value that it ends in; none where a mapping begins."""
     for key, value in tree.items():
+        start = f"{'  ' * len(path)}{_flow(key)}:"
         if isinstance(value, dict) and value:
-            lines.append(f"{indent}{_flow(key)}:\n{write(value, indent + '  ')}")
+            yield (), start
+            yield from lines(value, (*path, key))
         else:
-            lines.append(f"{indent}{_flow(key)}: {_flow(value)}\n")
-    return "".join(lines)
+            yield (*path, key), f"{start} {_flow(value)}"
 
 
 def _flow(value: Any) -> str:
@@ -242,8 +198,7 @@ class _Reader:
             raise ScenarioError(f"{self._at(line, column)}: not YAML after here: {_one_line(error)}") from error
 
     def _at(self, line: int, column: int) -> Mark:
-        text = self._name if self._override else f"{self._name}:{line + 1}:{column + 1}"
-        return Mark(self._override, line + 1, column + 1, text)
+        return Mark(self._override, self._name, line + 1, column + 1)
 
     def _mark(self, event: Event) -> Mark:
         return self._at(event.start_mark.line, event.start_mark.column)

@@ -14,8 +14,9 @@ from netfed.errors import RunFailed
 from netfed.graph import Node
 from netfed.learning.references import reference_lines
 from netfed.learning.tensors import require_finite, tensors_digest
+from netfed.progress import Progress
 from netfed.recorder import Row
-from netfed.simulation import Simulation
+from netfed.simulation import Published, Simulation
 
 if TYPE_CHECKING:
     from netfed.learning.executors import Pool
@@ -33,31 +34,6 @@ class Window:
 
     rounds: list[Row]
     events: list[Row]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run has come.
-
-    Attributes:
-        version: Of the global model.
-        versions: At the end of the run.
-        t_s: Simulated time of the last aggregation.
-        metric: Its name and its last value; None while there is none.
-        bits: Sent so far, both directions.
-        lost: Updates lost or late so far.
-        trained: Local trainings done so far.
-        torch_s: CPU seconds spent on computing values so far.
-    """
-
-    version: int
-    versions: int
-    t_s: float
-    metric: tuple[str, float | None]
-    bits: int
-    lost: int
-    trained: int
-    torch_s: float
 
 
 class Experiment:
@@ -93,6 +69,7 @@ class Experiment:
         self._last_row: Row = {}
         self._scores: list[float] = []
         self._reference_scores: dict[str, float] = {}
+        self._idle_rounds = 0
 
     def windows(self) -> Iterator[Window]:
         """Play the scheme to its end, a window of aggregations at a time.
@@ -148,6 +125,7 @@ class Experiment:
         return {
             "scheme": self.scheme.kind,
             "rounds": sim.model.version,
+            "rounds_without_updates": self._idle_rounds,
             "sim_time_s": self._last_row["t_s"],
             "metric": {
                 "name": "accuracy",
@@ -180,21 +158,24 @@ class Experiment:
         sim = self.simulation
         published, sim.published = sim.published, []
         states, sim.states = sim.states, []
-        evaluations = [self._evaluation(version.model.version, version.model.weights) for version in published]
+        evaluations = [self._evaluation(version) for version in published]
         due = [evaluation for evaluation in evaluations if evaluation is not None]
-        sim.graph.settle([*(version.model.weights for version in published), *states, *due])
+        models = [version.model.weights for version in published]
+        memories = [version.model.memory for version in published if version.model.memory is not None]
+        sim.graph.settle([*models, *memories, *states, *due])
         for version, evaluation in zip(published, evaluations, strict=True):
             if evaluation is not None:
                 version.row.update(sim.graph.read([evaluation])[0])
                 self._scores.append(_finite(version.row))
             self._last_row = version.row
+            self._idle_rounds += version.model.version > 0 and not version.row["arrived"]
         return Window([version.row for version in published], sim.recorder.take())
 
-    def _evaluation(self, version: int, weights: Node) -> Node | None:
-        every = self._evaluate_every
+    def _evaluation(self, published: Published) -> Node | None:
+        version, every = published.model.version, self._evaluate_every
         if not every or (version % every and version != self.scheme.versions):
             return None
-        return self.simulation.trainer.evaluation(weights)
+        return published.evaluate(published.model.weights)
 
 
 def _finite(row: Row) -> float:

@@ -12,7 +12,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -155,7 +154,59 @@ class Node:
         self.reads = ()
 
 
-Execute = Callable[[Sequence[Callable[[], Any]]], Iterable[Any]]
+Step = tuple[str, Callable[..., Any], Sequence[Any]]
+BEFORE: Any = object()
+"""Stands for the value of the step before."""
+
+
+class Chain:
+    """Steps that are computed in one go, each from the one before it.
+
+    Args:
+        steps: Label, function and arguments of each, ``BEFORE`` among them.
+
+    Attributes:
+        label: Names the first step to a user when it fails.
+        compute: The first step's function.
+        values: Its arguments.
+    """
+
+    __slots__ = ("_following", "compute", "label", "values")
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        (self.label, self.compute, self.values), *self._following = steps
+
+    def __call__(self) -> list[Any]:
+        """Return the value of each step.
+
+        Raises:
+            ComputationFailed: A step raised; the message names it, its cause is chained.
+        """
+        return self.after(attempt(self.label, self.compute, *self.values))
+
+    def after(self, first: Any) -> list[Any]:
+        """Return the value of each step, that of the first being known. Raises as a call does."""
+        results = [first]
+        for label, compute, values in self._following:
+            results.append(attempt(label, compute, *(results[-1] if value is BEFORE else value for value in values)))
+        return results
+
+
+def attempt(label: str, compute: Callable[..., Any], *values: Any) -> Any:
+    """Call ``compute``.
+
+    Raises:
+        ComputationFailed: It raised; the message begins with ``label``, the cause is chained.
+    """
+    try:
+        return compute(*values)
+    except SimulationError:
+        raise
+    except Exception as error:
+        raise ComputationFailed(f"{label}: {type(error).__name__}: {error}") from error
+
+
+Execute = Callable[[Sequence[Chain]], Iterable[list[Any]]]
 
 
 class Graph:
@@ -163,7 +214,7 @@ class Graph:
 
     Args:
         store: Where nodes with a form are kept.
-        execute: Runs calls that do not depend on each other and yields their results in the same order.
+        execute: Runs chains that do not depend on each other and yields their values in the same order.
         lazy: If false, each node is computed when it is made, whether anyone reads it or not. The values are the
             same; it is there to show just that, and what laziness saves.
     """
@@ -250,13 +301,13 @@ class Graph:
             stack.extend(node.reads)
         return list(found.values())[::-1]
 
-    def _call(self, chain: Sequence[Node]) -> Callable[[], list[Any]]:
+    def _call(self, chain: Sequence[Node]) -> Chain:
         steps = []
         for before, node in zip((None, *chain), chain, strict=False):
             assert node.compute is not None
-            values = [_MISSING if read is before else self._value(read) for read in node.reads]
+            values = [BEFORE if read is before else self._value(read) for read in node.reads]
             steps.append((node.label, node.compute, values))
-        return partial(_run, steps)
+        return Chain(steps)
 
     def _keep(self, node: Node, value: Any) -> None:
         self._mark(node, "trained")
@@ -276,19 +327,6 @@ class Graph:
             self._counts[node.kind, node.status] -= 1
         node.status = status
         self._counts[node.kind, status] += 1
-
-
-def _run(steps: Iterable[tuple[str, Callable[..., Any], Sequence[Any]]]) -> list[Any]:
-    """Compute a chain: where a step lacks a value, it is that of the step before."""
-    results: list[Any] = []
-    for label, compute, values in steps:
-        try:
-            results.append(compute(*(results[-1] if value is _MISSING else value for value in values)))
-        except SimulationError:
-            raise
-        except Exception as error:
-            raise ComputationFailed(f"{label}: {type(error).__name__}: {error}") from error
-    return results
 
 
 def _beneath(node: Node) -> Iterator[Node]:

@@ -119,9 +119,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not folder.is_dir():
-        raise RunFolderError(f"{folder}: no such run folder")
+        raise RunFolderError(f"{folder}: no such run folder; those there are: netfed ls {folder.parent}")
     if not path.exists():
-        raise RunFolderError(f"{folder}: not a run folder: {MANIFEST} is missing")
+        raise RunFolderError(f"{folder}: not a run folder: {MANIFEST} is missing; the runs in it: netfed ls {folder}")
     document = unseal(path)
     if document.get("format") != FORMAT:
         raise RunFolderError(f"{path}: format {document.get('format')}, but this version of netfed reads {FORMAT}")

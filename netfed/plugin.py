@@ -138,11 +138,6 @@ def plain(alternative: Plugin) -> dict[str, Any]:
     return {"kind": alternative.kind, **write(alternative)}
 
 
-def describe(spec: type[Any]) -> dict[str, Any]:
-    """Return the JSON Schema of a spec's plain tree. Third parties' kinds are let through unseen."""
-    return _adapter(spec).json_schema()
-
-
 def _adapter(spec: type[Any]) -> TypeAdapter[Any]:
     if spec not in _adapters:
         if not getattr(getattr(spec, "__dataclass_params__", None), "frozen", False):
@@ -154,7 +149,8 @@ def _adapter(spec: type[Any]) -> TypeAdapter[Any]:
 def _describe(spec: type[Plugin], handler: GetJsonSchemaHandler) -> dict[str, Any]:
     described = handler(_adapter(spec).core_schema)
     mapping = handler.resolve_ref_schema(described)
-    mapping["properties"] = {"kind": {"const": spec.kind}} | mapping.get("properties", {})
+    kind = {"const": spec.kind, "description": mapping.get("description", "").partition("\n\n")[0]}
+    mapping["properties"] = {"kind": kind} | mapping.get("properties", {})
     required = mapping.get("required", [])
     mapping["required"] = ["kind", *required]
     return described if required else {"anyOf": [described, {"const": spec.kind}]}

@@ -28,7 +28,8 @@ from netfed.manifest import (
 from netfed.runfolder import RunFolder
 
 if TYPE_CHECKING:
-    from netfed.experiment import Experiment, Progress
+    from netfed.experiment import Experiment
+    from netfed.progress import Progress
     from netfed.scenario import Scenario
 
 COMMIT_EVERY_S = 1.0
@@ -89,7 +90,7 @@ def play(folder: RunFolder, workers: int | None = None, watch: Watch | None = No
     started = time.perf_counter()
     try:
         folder.log(f"played by process {os.getpid()}")
-        with _stop_requests() as stop:
+        with _stop_requests(folder.path) as stop:
             experiment = _build(folder, workers)
             gc.freeze()
             if not _record(experiment, folder, stop, watch):
@@ -196,17 +197,19 @@ def _record(experiment: Experiment, folder: RunFolder, stop: threading.Event, wa
 
 
 @contextmanager
-def _stop_requests() -> Iterator[threading.Event]:
+def _stop_requests(folder: Path) -> Iterator[threading.Event]:
     """Yield a flag that the first SIGINT or SIGTERM sets. The second ends the process at once, which loses nothing."""
     requested = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield requested
         return
 
-    def request(_number: int, _frame: FrameType | None) -> None:
-        requested.set()
-        for number in previous:
+    def request(number: int, _frame: FrameType | None) -> None:
+        if requested.is_set():
+            os.write(2, os.fsencode(f"\nstopped; to go on: netfed resume {folder}\n"))
             signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        requested.set()
         os.write(2, b"\nstopping at the end of this round (again: at once; nothing is lost)\n")
 
     previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}

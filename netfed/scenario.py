@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,30 +11,68 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from netfed import document, plugin
+from netfed import document, plugin, schema, sources
+from netfed.codecs.downlink import Downlink
+from netfed.codecs.float16 import BFloat16, Float16
 from netfed.codecs.float32 import Float32
+from netfed.codecs.qsgd import QSGD
+from netfed.codecs.sign import SignSGD
 from netfed.codecs.spec import Codec
 from netfed.codecs.topk import TopK
 from netfed.errors import ScenarioError
 from netfed.learning.adapters import Adapter, Full
+from netfed.learning.data.datasets import Digits, Synthetic
+from netfed.learning.data.partitions import Dirichlet, Iid, Natural, Quantity, Shards
 from netfed.learning.data.spec import Dataset, Hands, Partition, Split
-from netfed.learning.executors import Executor, Threads
+from netfed.learning.data.table import Table
+from netfed.learning.executors import Auto, Executor
 from netfed.learning.models.spec import Model
 from netfed.learning.rules.backprop import Backprop
 from netfed.learning.rules.spec import Rule
 from netfed.loading import SHORT, Override, interpret
-from netfed.network.spec import Devices, Network, Topology
+from netfed.network.graph_file import GraphFile
+from netfed.network.spec import Devices, Network
+from netfed.network.topology import Hexagonal, Topology
+from netfed.network.trace import Trace
 from netfed.plugin import STRICT
+from netfed.schemes.central import Central
+from netfed.schemes.fedasync import FedAsync
 from netfed.schemes.fedavg import FedAvg
 from netfed.schemes.fedbuff import FedBuff
+from netfed.schemes.hierarchical import Hierarchical
+from netfed.schemes.local import Local
 from netfed.schemes.spec import Scheme
-from netfed.spelling import did_you_mean
+from netfed.sources import EXTENDS, find
+from netfed.tree import Node
 
-BUILT_IN = (Backprop, FedAvg, FedBuff, Float32, TopK)
+BUILT_IN = (
+    Backprop,
+    BFloat16,
+    Central,
+    Digits,
+    Dirichlet,
+    FedAsync,
+    FedAvg,
+    FedBuff,
+    Float16,
+    Float32,
+    GraphFile,
+    Hierarchical,
+    Iid,
+    Local,
+    Natural,
+    QSGD,
+    Quantity,
+    Shards,
+    SignSGD,
+    Synthetic,
+    Table,
+    TopK,
+    Trace,
+)
 """Kinds that are defined beside their family rather than with it: to import them is to register them."""
 
-_IN_WHEEL, _IN_CHECKOUT = Path(__file__).parent / "scenarios", Path(__file__).parents[1] / "scenarios"
-
+_KEY = re.compile(r"([a-z_]+)(\.[a-z0-9_]+)*(?=: )")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -53,6 +92,12 @@ class TaskSpec:
     partition: Partition
     hands: Hands | None = None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.partition, Natural) and not self.dataset.tells_clients:
+            raise ValueError("partition natural needs clients: dataset {kind: table, client: COLUMN}, for example")
+        if isinstance(self.dataset, Table) and self.hands is not None:
+            raise ValueError("hands are for pictures, and a table has none: leave hands out")
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -69,7 +114,8 @@ class Scenario:
         rule: How a device trains.
         scheme: Who trains when.
         codec: How an update is written into bits.
-        topology: Where base stations are.
+        downlink: How a model is, on its way down.
+        topology: Where base stations are, and how they reach the cloud.
         devices: Who takes part.
         network: What carries the bits.
         executor: How this computer computes it all.
@@ -93,8 +139,9 @@ class Scenario:
     pretraining: Rule | None = None
     adapter: Adapter = field(default_factory=Full)
     codec: Codec = field(default_factory=Float32)
-    topology: Topology = field(default_factory=Topology)
-    executor: Executor = field(default_factory=Threads)
+    downlink: Downlink = field(default_factory=Downlink)
+    topology: Topology = field(default_factory=Hexagonal)
+    executor: Executor = field(default_factory=Auto)
     references: tuple[Literal["pretrained", "central", "local"], ...] = ()
     evaluate_every: Annotated[int, Field(ge=0)] = 1
 
@@ -106,6 +153,38 @@ class Scenario:
             raise ValueError("pretraining has no examples: task.split.cloud is 0")
         if "pretrained" in self.references and self.pretraining is None:
             raise ValueError("references: pretrained is version 0 after pretraining, and there is no pretraining")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A scenario together with what it was read from.
+
+    Attributes:
+        scenario: What is asked.
+        source: The file as it was written.
+        document: What the file, those it extends, the short form if asked for, and the overrides come to; each part of
+            it remembers where it was written.
+    """
+
+    scenario: Scenario
+    source: str
+    document: Node
+
+    def locate(self, error: ScenarioError) -> ScenarioError:
+        """Return an error of which each line that begins with a key of the scenario also says where that is written."""
+        return ScenarioError(*map(self._located, error.lines))
+
+    def _located(self, line: str) -> str:
+        key = _KEY.match(line)
+        if key is None or key[1] not in Scenario.__dataclass_fields__:
+            return line
+        return f"{self.document.position(tuple(key[0].split('.')))}: {line}"
+
+
+def read(path: str | Path, *, sets: Sequence[str] = (), short: bool = False, seed: int | None = None) -> Reading:
+    """Read a scenario file; see `load`. What is returned knows where each value comes from."""
+    file = find(path)
+    return _read(sources.text(file), file, sets, short, seed)
 
 
 def load(path: str | Path, *, sets: Sequence[str] = (), short: bool = False, seed: int | None = None) -> Scenario:
@@ -120,39 +199,22 @@ def load(path: str | Path, *, sets: Sequence[str] = (), short: bool = False, see
     Raises:
         ScenarioError: One line for each mistake.
     """
-    file = find(path)
-    try:
-        with file.open("rb") as stream:
-            text = stream.read(document.MAX_BYTES + 1)
-    except OSError as error:
-        raise ScenarioError(f"{file}: {error.strerror}") from error
-    return loads(text, str(file), sets=sets, short=short, seed=seed)
+    return read(path, sets=sets, short=short, seed=seed).scenario
 
 
 def loads(
     text: str | bytes, name: str, *, sets: Sequence[str] = (), short: bool = False, seed: int | None = None
 ) -> Scenario:
-    """Read the text of a scenario file; ``name`` is for messages. See `load`."""
+    """Read the text of a scenario file; ``name`` is its path, for messages and what it extends. See `load`."""
+    return _read(text, Path(name), sets, short, seed).scenario
+
+
+def _read(text: str | bytes, file: Path, sets: Sequence[str], short: bool, seed: int | None) -> Reading:
     overrides = [Override(f"--set {assignment}", assignment) for assignment in sets]
     if seed is not None:
         overrides.append(Override(f"--seed {seed}", f"seed={seed}"))
-    return interpret(Scenario, document.read(text, name), overrides, short=short)
-
-
-def find(path: str | Path) -> Path:
-    """Return the file at ``path``, or else the scenario of that name that comes with netfed.
-
-    Raises:
-        ScenarioError: There is neither.
-    """
-    folder = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
-    shipped = {file.stem: file for file in folder.glob("*.yaml")}
-    if str(path) in shipped and not Path(path).is_file():
-        return shipped[str(path)]
-    if not Path(path).exists():
-        near = did_you_mean(str(path), shipped) or f" (scenarios that come with netfed: {', '.join(sorted(shipped))})"
-        raise ScenarioError(f"{path}: no such file{near}")
-    return Path(path)
+    scenario, merged = interpret(Scenario, sources.documents(text, file), overrides, short=short)
+    return Reading(scenario, text.decode() if isinstance(text, bytes) else text, merged)
 
 
 def resolved(scenario: Scenario) -> str:
@@ -167,6 +229,4 @@ def digest(scenario: Scenario) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of scenario files, for editors."""
-    schema = plugin.describe(Scenario)
-    schema["properties"][SHORT] = {"type": "object", "description": "overrides that --short merges in"}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+    return schema.of_documents(Scenario, EXTENDS, SHORT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from simpy import Environment, Event, Process, Store
 
 from netfed.client import Arrival, participate
-from netfed.errors import RunFailed, SimulationError
+from netfed.errors import RunFailed
 from netfed.graph import Graph, Node
-from netfed.learning.aggregate import apply_deltas
-from netfed.learning.tensors import TENSORS
+from netfed.learning.aggregate import Aggregator
+from netfed.learning.server import Mean, ServerOptimizer
 from netfed.network.population import Device
 from netfed.recorder import Recorder, Row, Scalar
 
@@ -36,10 +36,24 @@ _LOST_IN_A_ROW = 100_000
 
 @dataclass(frozen=True)
 class GlobalModel:
-    """A version of what is trained; ``weights`` is its node."""
+    """A version of what is trained.
+
+    Attributes:
+        version: Its number.
+        weights: Its node.
+        memory: Node of what the server remembers besides (`ServerOptimizer`); None: nothing.
+        published: Node of what devices are sent of it (`Downlink`); None: itself.
+    """
 
     version: int
     weights: Node
+    memory: Node | None = None
+    published: Node | None = None
+
+    @property
+    def received(self) -> Node:
+        """Node of what a device that is sent it holds, and trains."""
+        return self.published or self.weights
 
 
 @dataclass(frozen=True)
@@ -49,10 +63,12 @@ class Published:
     Attributes:
         row: What had happened until then: simulated time, updates, bits, joules.
         model: Its value.
+        evaluate: Plans its evaluation.
     """
 
     row: Row
     model: GlobalModel
+    evaluate: Callable[[Node], Node]
 
 
 class Simulation:
@@ -69,6 +85,7 @@ class Simulation:
         codec: Plans payloads.
 
     Attributes:
+        aggregator: Plans versions.
         model: The present version.
         tally: Participations by what became of them: selected, arrived, late, lost, dismissed.
         losses: Those without an update, by cause.
@@ -97,6 +114,7 @@ class Simulation:
         self.graph = graph
         self.trainer = trainer
         self.codec = codec
+        self.aggregator = Aggregator(graph, codec.decode, trainer.layout)
         self.model = GlobalModel(0, trainer.initial)
         self.tally: Counter[str] = Counter()
         self.losses: Counter[str] = Counter()
@@ -164,10 +182,14 @@ class Simulation:
 
     def start(self, device: Device, inbox: Store) -> Process:
         """Start a client on the present model; its arrival is put into ``inbox``."""
+        return self.occupy(device, participate(self, device, self.model, inbox))
+
+    def occupy(self, device: Device, part: Generator[Any, Any, None]) -> Process:
+        """Let a device play its part until that ends, or until the device is no longer available."""
         self.tally["selected"] += 1
         self._busy[device.id] = True
         self._begun[device.id] += 1
-        client = self.env.process(participate(self, device, self.model, inbox))
+        client = self.env.process(part)
         client.callbacks.append(partial(self._free, device.id))
         until_s = self.population.available_until(device.id, self.env.now)
         if until_s < math.inf:
@@ -182,29 +204,53 @@ class Simulation:
         self.codec.acknowledge(arrival.device, arrival.payload)
         if arrival.payload.state is not None:
             self.states.append(arrival.payload.state)
-        staleness = self.model.version - arrival.version
-        self.record("arrival", device=arrival.device.id, version=arrival.version, staleness=staleness)
+        version = arrival.model.version
+        staleness = self.model.version - version
+        self.record("arrival", device=arrival.device.id, version=version, staleness=staleness)
 
-    def advance(self, arrivals: Sequence[Arrival], weights: Sequence[float]) -> None:
-        """Publish the next version: the model plus the weighted sum of the arrivals' updates."""
-        model = self.model.weights
-        if arrivals:
-            by_device = sorted(
-                zip(arrivals, weights, strict=True), key=lambda pair: (pair[0].device.id, pair[0].device.draw)
-            )
-            in_order = [weight for _, weight in by_device]
-            reads = (model, *(_sent(arrival) for arrival, _ in by_device))
-            model = self.graph.node(
-                "model", ["sum", in_order], reads, partial(apply_deltas, in_order, self.codec.decode), TENSORS
-            )
-        self.publish(GlobalModel(self.model.version + 1, model), len(arrivals))
+    def mean(self, arrivals: Sequence[Arrival], weights: Sequence[float]) -> Node:
+        """Plan the weighted sum of the arrivals' updates, in order of device."""
+        pairs = zip(arrivals, weights, strict=True)
+        by_device = sorted(pairs, key=lambda pair: (pair[0].device.id, pair[0].device.draw))
+        return self.aggregator.mean([arrival.sent for arrival, _ in by_device], [weight for _, weight in by_device])
 
-    def publish(self, model: GlobalModel, arrived: int = 0) -> None:
+    def advance(
+        self, arrivals: Sequence[Arrival], weights: Sequence[float], server: ServerOptimizer | None = None
+    ) -> None:
+        """Publish the next version: the model after the weighted sum of the arrivals' updates.
+
+        Args:
+            arrivals: If there are none, the model stays as it is.
+            weights: One for each.
+            server: Makes a step of the sum; None adds it as it is.
+        """
+        self.step(self.mean(arrivals, weights) if arrivals else None, len(arrivals), server)
+
+    def step(self, mean: Node | None, arrived: int, server: ServerOptimizer | None = None) -> None:
+        """Publish the next version: the model after a mean update.
+
+        Args:
+            mean: The update; None: the model stays as it is.
+            arrived: How many updates it is the mean of.
+            server: Makes a step of it; None adds it as it is.
+        """
+        weights, memory = self.model.weights, self.model.memory
+        if mean is not None:
+            weights, memory = self.aggregator.step(server or Mean(), weights, mean, memory)
+        self.publish(self._next(weights, memory), arrived)
+
+    def mix(self, arrival: Arrival, share: float) -> None:
+        """Publish the next version: the model moved by ``share`` (0 to 1) towards the one that an arrival brings."""
+        mixed = self.aggregator.mix(self.model.weights, arrival.model.received, arrival.sent, share)
+        self.publish(self._next(mixed), 1)
+
+    def publish(self, model: GlobalModel, arrived: int = 0, evaluate: Callable[[Node], Node] | None = None) -> None:
         """Make a version the present one.
 
         Args:
             model: The version.
             arrived: How many updates it was made of.
+            evaluate: Plans its evaluation; None: that of one model, on all tests.
         """
         self.model = model
         row: Row = {
@@ -218,20 +264,26 @@ class Simulation:
             **{f"bits_{name}": count for name, count in self.bits().items()},
             "energy_j": math.fsum(self.network.ledger.totals_j().values()),
         }
-        self.published.append(Published(row, model))
+        self.published.append(Published(row, model, evaluate or self.trainer.evaluation))
 
     def pretrain(self) -> Generator[Event, Any, None]:
         """Spend the time and the energy of pre-training in the cloud, and publish version 0."""
-        duration_s = self.cloud.duration_s(self.trainer.pretraining_cost())
-        self.cloud_j = duration_s * self.cloud.compute_w
-        yield self.env.timeout(duration_s)
+        yield from self.compute_in_cloud(self.trainer.pretraining_cost())
         self.publish(self.model)
 
+    def compute_in_cloud(self, cost: Cost) -> Generator[Event, Any, None]:
+        """Spend the time and the energy of a computation in the cloud."""
+        duration_s = self.cloud.duration_s(cost)
+        self.cloud_j += duration_s * self.cloud.compute_w
+        yield self.env.timeout(duration_s)
+
     def bits(self) -> dict[str, int]:
-        """Return the bits sent so far; what crosses an access link crosses the backhaul behind it too."""
-        total = self.network.traffic.totals()
-        up, down, lost = total["up"], total["down"], total["lost_up"] + total["lost_down"]
-        return {"up": up, "down": down, "backhaul": up + down, "lost": lost}
+        """Return the bits sent so far; see `Network.bits`."""
+        return self.network.bits()
+
+    def _next(self, weights: Node, memory: Node | None = None) -> GlobalModel:
+        published = self.codec.publish(weights, self.model.received)
+        return GlobalModel(self.model.version + 1, weights, memory, published)
 
     def _candidate_may_exist(self) -> Event:
         """Return an event at which `select` should look again: a client ends, or a device becomes available."""
@@ -244,12 +296,6 @@ class Simulation:
         self._busy[device] = False
         if self._freed is not None and not self._freed.triggered:
             self._freed.succeed()
-
-
-def _sent(arrival: Arrival) -> Node:
-    if arrival.payload.sent is None:
-        raise SimulationError(f"device {arrival.device.id} sent a payload without content")
-    return arrival.payload.sent
 
 
 def _depart(client: Process, _: Event) -> None:

@@ -44,6 +44,11 @@ _LAYOUTS: dict[str, Layout] = {
         "norm.weight": TensorSpec((4,), "float32", True),
     },
     "a single number": {"scale": TensorSpec((), "float32", True)},
+    "an empty tensor": {
+        "none": TensorSpec((0, 3), "float32", True),
+        "weight": TensorSpec((41, 29), "float32", True),
+        "nothing": TensorSpec((0,), "float32", False),
+    },
 }
 
 
@@ -52,7 +57,9 @@ def check_codec(codec: Codec) -> None:
 
     Bits are those of the bytes that it really makes. Its bytes and its next state are functions of update, state and
     generator; it changes none of them but the generator. What it decodes has the layout's names, shapes and types, is
-    finite, and carries buffers as they were. Its state comes back from the store as it went in.
+    finite, and carries buffers as they were. Its state comes back from the store as it went in. An update that is not
+    finite is not finite when it is decoded, so that the receiver can refuse it, and spoils no later one. In the mean
+    what is decoded is nearer to the update than nothing is, unless the codec says that it amplifies.
     """
     for name, layout in _LAYOUTS.items():
         _check_codec(codec, layout, f"codec {codec.kind}, layout with {name}")
@@ -185,6 +192,33 @@ def _check_codec(codec: Codec, layout: Layout, where: str) -> None:
         if next_state is not None:
             state = TENSORS.load(TENSORS.dump(next_state))
             _expect(tensors_digest(state) == tensors_digest(next_state), f"{where}: the store changes the state")
+    _check_not_finite(codec, layout, state, where)
+    _check_error(codec, layout, where)
+
+
+def _check_not_finite(codec: Codec, layout: Layout, state: Tensors | None, where: str) -> None:
+    trained = next(name for name, spec in layout.items() if spec.trained and spec.numel)
+    for bad in (float("nan"), float("inf"), -float("inf")):
+        update = _tensors(layout, 0)
+        update[trained].view(-1)[-1] = bad
+        body, next_state = codec.encode(update, layout, state, _generator())
+        visible = not codec.decode(body, layout)[trained].isfinite().all()
+        _expect(visible, f"{where}: an update with {bad} is finite when it is decoded: nobody could refuse it")
+        body, _ = codec.encode(_tensors(layout, 0), layout, next_state, _generator())
+        recovered = all(tensor.isfinite().all() for tensor in codec.decode(body, layout).values())
+        _expect(recovered, f"{where}: after an update with {bad}, the next one is not finite")
+
+
+def _check_error(codec: Codec, layout: Layout, where: str) -> None:
+    generator, update = _generator(), _tensors(layout, 0)
+    sent = {name: update[name].double() for name, spec in layout.items() if spec.trained}
+    size = sum(float(value.square().sum()) for value in sent.values())
+    errors = []
+    for _ in range(8):
+        decoded = codec.decode(codec.encode(update, layout, None, generator)[0], layout)
+        errors.append(sum(float((decoded[name] - value).square().sum()) for name, value in sent.items()))
+    bounded = sum(errors) < 8 * size
+    _expect(bounded or codec.amplifies, f"{where}: the error is larger than the update, but it does not say amplifies")
 
 
 def _encode(
@@ -235,10 +269,13 @@ def _play(scenario: Scenario) -> dict[str, Any]:
 
 
 def _world() -> Scenario:
-    from netfed.learning.data.spec import Iid, Split, Synthetic
+    from netfed.learning.data.datasets import Synthetic
+    from netfed.learning.data.partitions import Iid
+    from netfed.learning.data.spec import Split
     from netfed.learning.models.spec import MLP
     from netfed.learning.rules.backprop import Backprop
-    from netfed.network.spec import Devices, Ideal, Topology
+    from netfed.network.spec import Devices, Ideal
+    from netfed.network.topology import Hexagonal
     from netfed.scenario import Scenario, TaskSpec
     from netfed.schemes.fedavg import FedAvg
 
@@ -252,12 +289,13 @@ def _world() -> Scenario:
         scheme=FedAvg(rounds=1, cohort=1),
         devices=Devices(count=12, speed_spread=0.5),
         network=Ideal(),
-        topology=Topology(base_stations=2),
+        topology=Hexagonal(base_stations=2),
     )
 
 
 def _rough_world() -> Scenario:
-    from netfed.network.spec import Dropout, Fluid, LinkClass, Windows
+    from netfed.network.availability import Windows
+    from netfed.network.spec import Dropout, Fluid, LinkClass
 
     link = LinkClass(rate=1e6, spread=0.7, latency=0.005, loss=0.15)
     calm = _world()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import fields, is_dataclass
-from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from netfed import plugin
-from netfed.plugin import Plugin
+from netfed.keys import inside, keys
 from netfed.spelling import did_you_mean
+from netfed.tree import KIND
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]
@@ -98,8 +98,8 @@ def _locate(tree: Any, error: ErrorDetails) -> tuple[Path, Path | None]:
 
 def _message(spec: type[Any], tree: Any, path: Path, error: ErrorDetails) -> str:
     if error["type"] == "unexpected_keyword_argument":
-        keys = _keys(spec, tree, path[:-1])
-        return "unknown key" + (did_you_mean(str(path[-1]), keys) or f" (keys: {', '.join(keys)})")
+        known = _keys(spec, tree, path[:-1])
+        return "unknown key" + (did_you_mean(str(path[-1]), known) or f" (keys: {', '.join(known)})")
     if error["type"] not in _MESSAGES:
         return error["msg"]
     return _MESSAGES[error["type"]].format(got=_said(error["input"]), **error.get("ctx", {}))
@@ -114,16 +114,9 @@ def _said(value: object) -> str:
 def _keys(annotation: Any, tree: Any, path: Path) -> list[str]:
     """Return the keys that may stand in the mapping at ``path``."""
     for step in path:
-        annotation = _fields(annotation, tree).get(str(step), annotation)
-        tree = tree[step]
-    return list(_fields(annotation, tree))
+        annotation, tree = inside(annotation, step, _kind(tree)), tree[step]
+    return list(keys(annotation, _kind(tree)))
 
 
-def _fields(annotation: Any, tree: Any) -> dict[str, Any]:
-    """Return the keys and types of the dataclass that an annotation stands for: a container stands for its items."""
-    if isinstance(annotation, type) and issubclass(annotation, Plugin) and not is_dataclass(annotation):
-        return {"kind": str} | _fields(annotation.named(tree["kind"]), tree)
-    if is_dataclass(annotation):
-        hints = get_type_hints(annotation, include_extras=True)
-        return {field.name: hints[field.name] for field in fields(annotation)}
-    return {key: hint for part in get_args(annotation) for key, hint in _fields(part, tree).items()}
+def _kind(tree: Any) -> object:
+    return tree.get(KIND) if isinstance(tree, dict) else None

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from netfed.codecs.downlink import Downlink
 from netfed.codecs.float32 import Float32
 from netfed.codecs.spec import Codec
-from netfed.graph import Form, Graph, Node
+from netfed.graph import Form, Graph, Node, digest
 from netfed.layout import Layout
 from netfed.plugin import plain
 from netfed.streams import Streams
@@ -33,7 +34,7 @@ class Payload:
 
     Attributes:
         bits: Its length, header included.
-        sent: Node of the bytes; None for a model, which arrives as it is.
+        sent: Node of the bytes; None for a model, whose node is known.
         state: Node of the sender's state once the receiver has acknowledged it; None if the codec keeps none.
     """
 
@@ -54,34 +55,75 @@ class Coder:
 
     Args:
         graph: Where the nodes live.
-        codec: Of uploads. Models go down uncompressed.
+        codec: Of uploads.
+        downlink: How models go down.
         layout: Of what is trained and sent.
         frozen: Of what a device is sent once, before its first training.
-        form: How tensors are stored: devices' states are.
+        form: How tensors are stored: devices' states are, and what is published.
         streams: Seeds of codecs that draw.
     """
 
     def __init__(
-        self, graph: Graph, codec: Codec, layout: Layout, frozen: Layout, form: Form, streams: Streams
+        self,
+        graph: Graph,
+        codec: Codec,
+        downlink: Downlink,
+        layout: Layout,
+        frozen: Layout,
+        form: Form,
+        streams: Streams,
     ) -> None:
         self._graph = graph
         self._codec = codec
+        self._downlink = downlink
         self._layout = layout
         self._form = form
         self._streams = streams
         self._states: dict[int, Node] = {}
-        self._recipe = plain(codec)
+        self._recipe = digest(plain(codec))
+        self._frame = codec.frame(layout)
         self._update_bits = codec.bits(layout)
         self._model_bits = Float32().bits(layout)
         self._frozen_bits = Float32().bits(frozen) if frozen else 0
+        self._difference_bits = downlink.codec.bits(layout)
+        self._numbers: dict[str, int] = {}
+        self._before: dict[int, int] = {}
 
-    def encode_model(self, held: int) -> Payload:
+    def publish(self, model: Node, before: Node) -> Node:
+        """Plan what devices are sent of a model: it itself, or what they were sent before plus the coded difference."""
+        published = model
+        if self._downlink.codec != Float32():
+            seed = self._streams.seed("downlink", int(before.key, 16))
+            recipe = [plain(self._downlink.codec), seed]
+            published = self._graph.node("published", recipe, (before, model), partial(self._follow, seed), self._form)
+        if published.key != before.key:
+            self._before[self.number(published)] = self.number(before)
+        return published
+
+    def number(self, model: Node) -> int:
+        """Return the number by which devices know a model that they are sent."""
+        return self._numbers.setdefault(model.key, len(self._numbers))
+
+    def encode_model(self, model: Node, held: int) -> Payload:
         """Return the payload that brings a device up to date.
 
         Args:
-            held: The version that it holds; -1 means that it lacks the frozen part too.
+            model: What it is to hold, as published.
+            held: Number of the model that it holds; -1 means that it lacks the frozen part too.
         """
-        return Payload(self._model_bits + (self._frozen_bits if held < 0 else 0))
+        if held < 0:
+            return Payload(self._model_bits + self._frozen_bits)
+        return Payload(self._missing_bits(self.number(model), held) if self._downlink.cache else self._model_bits)
+
+    def _missing_bits(self, number: int, held: int) -> int:
+        """Return the length of the differences from one model to another, or of a whole one if it is shorter."""
+        bits = 0
+        while number != held:
+            bits += self._difference_bits
+            if bits >= self._model_bits or number not in self._before:
+                return self._model_bits
+            number = self._before[number]
+        return bits or Float32().bits({})
 
     def encode(self, delta: Node, device: Sender) -> Payload:
         """Plan a device's upload: encoded from its state as last acknowledged."""
@@ -105,14 +147,25 @@ class Coder:
         Raises:
             SimulationError: It is not a payload of this codec for this model.
         """
-        return self._codec.decode(self._codec.parse(sent.payload, self._layout), self._layout)
+        return self._codec.decode(self._frame.unwrap(sent.payload), self._layout)
+
+    def _follow(self, seed: int, before: Tensors, model: Tensors) -> Tensors:
+        """Return what devices hold of a model after the coded difference to what they held before."""
+        import torch
+
+        codec, generator = self._downlink.codec, torch.Generator().manual_seed(seed)
+        trained = {name for name, spec in self._layout.items() if spec.trained}
+        difference = {name: value - before[name] if name in trained else value for name, value in model.items()}
+        body, _ = codec.encode(difference, self._layout, None, generator)
+        received = codec.decode(codec.parse(codec.serialise(body, self._layout), self._layout), self._layout)
+        return {name: before[name] + value if name in trained else value for name, value in received.items()}
 
     def _send(self, seed: int, delta: Tensors, state: State | None = None) -> Sent:
         import torch
 
         generator = torch.Generator().manual_seed(seed)
         body, next_state = self._codec.encode(delta, self._layout, state, generator)
-        return Sent(self._codec.serialise(body, self._layout), next_state)
+        return Sent(self._frame.wrap(body), next_state)
 
 
 def _state_of(sent: Sent) -> State:

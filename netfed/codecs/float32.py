@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from netfed.codecs.spec import State, Tensors
     from netfed.layout import Layout
 
+_SENT_AS = {"float32": "<f4", "int64": "<i8"}
+
 
 @dataclass(frozen=True)
 class Float32(Codec, kind="float32"):
@@ -24,20 +26,18 @@ class Float32(Codec, kind="float32"):
     def encode(
         self, tensors: Tensors, layout: Layout, state: State | None, generator: Generator
     ) -> tuple[bytes, State | None]:
-        return b"".join(tensors[name].numpy().tobytes() for name in layout), None
+        return b"".join(
+            tensors[name].numpy().astype(_SENT_AS[spec.dtype], copy=False).tobytes() for name, spec in layout.items()
+        ), None
 
     def decode(self, body: bytes, layout: Layout) -> Tensors:
+        import numpy as np
         import torch
 
         buffer = bytearray(body)
         tensors, offset = {}, 0
         for name, spec in layout.items():
-            dtype = getattr(torch, spec.dtype)
-            tensor = (
-                torch.frombuffer(buffer, dtype=dtype, count=spec.numel, offset=offset)
-                if spec.numel
-                else (torch.empty(0, dtype=dtype))
-            )
-            tensors[name] = tensor.view(spec.shape)
+            numbers = np.frombuffer(buffer, _SENT_AS[spec.dtype], spec.numel, offset)
+            tensors[name] = torch.from_numpy(numbers.astype(spec.dtype, copy=False)).view(spec.shape)
             offset += spec.bytes
         return tensors

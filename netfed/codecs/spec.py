@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import TYPE_CHECKING, ClassVar
 
-from netfed.errors import SimulationError
+from netfed.codecs.frame import Frame
 from netfed.plugin import Plugin
 
 if TYPE_CHECKING:
@@ -16,11 +14,6 @@ if TYPE_CHECKING:
 
     Tensors = dict[str, Tensor]
     State = dict[str, Tensor]
-
-_HEADER = struct.Struct("<2sBxIQ")
-"""Magic, format version, padding, CRC-32 of kind and layout, bytes of the body: 16 bytes."""
-_MAGIC = b"NF"
-_FORMAT = 1
 
 
 class Codec(Plugin):
@@ -32,6 +25,11 @@ class Codec(Plugin):
     """
 
     stateful: ClassVar[bool] = False
+
+    @property
+    def amplifies(self) -> bool:
+        """Whether the squared error may be, in the mean, as large as what is encoded, squared, or larger."""
+        return False
 
     def body_bytes(self, layout: Layout) -> int:
         """Return the length of the body, known from shapes alone."""
@@ -54,33 +52,18 @@ class Codec(Plugin):
         """Return what the server makes of the body, in the layout's order."""
         raise NotImplementedError
 
+    def frame(self, layout: Layout) -> Frame:
+        """Return what makes a payload of a body, and a body of a payload."""
+        return Frame(self.kind, layout, self.body_bytes(layout))
+
     def bits(self, layout: Layout) -> int:
         """Return the length of a whole payload, header included."""
-        return 8 * (_HEADER.size + self.body_bytes(layout))
+        return 8 * self.frame(layout).bytes
 
     def serialise(self, body: bytes, layout: Layout) -> bytes:
-        """Put the header before a body.
-
-        Raises:
-            SimulationError: The body is not as long as ``body_bytes`` said.
-        """
-        if len(body) != self.body_bytes(layout):
-            raise SimulationError(
-                f"codec {self.kind}: a body of {len(body)} bytes, announced were {self.body_bytes(layout)}"
-            )
-        return _HEADER.pack(_MAGIC, _FORMAT, self._fingerprint(layout), len(body)) + body
+        """Return the payload of a body. Raises as `Frame.wrap` does."""
+        return self.frame(layout).wrap(body)
 
     def parse(self, payload: bytes, layout: Layout) -> bytes:
-        """Take the header off a payload.
-
-        Raises:
-            SimulationError: It is not a payload of this codec for this layout.
-        """
-        if payload[: _HEADER.size] != _HEADER.pack(
-            _MAGIC, _FORMAT, self._fingerprint(layout), len(payload) - _HEADER.size
-        ):
-            raise SimulationError(f"codec {self.kind}: not a payload of this codec for this model")
-        return payload[_HEADER.size :]
-
-    def _fingerprint(self, layout: Layout) -> int:
-        return zlib.crc32(repr((self.kind, layout)).encode())
+        """Return the body of a payload. Raises as `Frame.unwrap` does."""
+        return self.frame(layout).unwrap(payload)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from netfed.codecs.float32 import Float32
+from netfed.codecs.entries import buffer_bytes, encode_buffers, restore, sizes
+from netfed.codecs.feedback import owed, wanted
+from netfed.codecs.packing import pack, packed_bytes, unpack
 from netfed.codecs.spec import Codec
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Generator
 
     from netfed.codecs.spec import State, Tensors
@@ -36,58 +36,33 @@ class TopK(Codec, kind="topk"):
 
     def body_bytes(self, layout: Layout) -> int:
         k, width = self._k_and_width(layout)
-        return 4 * k + (k * width + 7) // 8 + Float32().body_bytes(_buffers(layout))
+        return 4 * k + packed_bytes(k, width) + buffer_bytes(layout)
 
     def encode(
         self, tensors: Tensors, layout: Layout, state: State | None, generator: Generator
     ) -> tuple[bytes, State | None]:
         import torch
 
-        update = torch.cat([tensors[name].flatten() for name, spec in layout.items() if spec.trained])
-        if state is not None:
-            update = update + state["residual"]
+        entries = wanted(tensors, layout, state)
         k, width = self._k_and_width(layout)
-        positions = update.abs().topk(k, sorted=False).indices.sort().values
-        values = update[positions]
-        residual = update.index_fill(0, positions, 0.0)
-        buffers, _ = Float32().encode(tensors, _buffers(layout), None, generator)
-        body = values.numpy().tobytes() + _pack(positions.numpy(), width) + buffers
-        return body, {"residual": residual}
+        indices = entries.abs().topk(k, sorted=False).indices
+        largest = torch.zeros(len(entries), dtype=torch.bool).index_fill(0, indices, True)
+        positions = largest.nonzero().flatten()
+        body = entries[positions].numpy().astype("<f4", copy=False).tobytes() + pack(positions.numpy(), width)
+        return body + encode_buffers(tensors, layout, generator), owed(entries.masked_fill(largest, 0.0))
 
     def decode(self, body: bytes, layout: Layout) -> Tensors:
+        import numpy as np
         import torch
 
         k, width = self._k_and_width(layout)
-        end = 4 * k + (k * width + 7) // 8
-        values = torch.frombuffer(bytearray(body[: 4 * k]), dtype=torch.float32)
-        positions = torch.from_numpy(_unpack(body[4 * k : end], k, width))
-        trained = {name: spec for name, spec in layout.items() if spec.trained}
-        sizes = [spec.numel for spec in trained.values()]
-        update = torch.zeros(sum(sizes)).index_copy_(0, positions, values)
-        tensors = Float32().decode(body[end:], _buffers(layout))
-        for (name, spec), part in zip(trained.items(), update.split(sizes), strict=True):
-            tensors[name] = part.view(spec.shape)
-        return {name: tensors[name] for name in layout}
+        values = np.frombuffer(body, "<f4", k).astype(np.float32)
+        positions = unpack(body[4 * k : 4 * k + packed_bytes(k, width)], k, width).astype(np.int64)
+        entries = torch.zeros(sum(sizes(layout)))
+        entries[torch.from_numpy(positions)] = torch.from_numpy(values)
+        return restore(entries, body, layout)
 
     def _k_and_width(self, layout: Layout) -> tuple[int, int]:
-        entries = sum(spec.numel for spec in layout.values() if spec.trained)
-        return max(1, math.ceil(round(self.fraction * entries, 6))), max(1, (entries - 1).bit_length())
-
-
-def _buffers(layout: Layout) -> Layout:
-    return {name: spec for name, spec in layout.items() if not spec.trained}
-
-
-def _pack(positions: NDArray[np.int64], width: int) -> bytes:
-    """Write non-negative integers with ``width`` bits each, most significant bit first."""
-    import numpy as np
-
-    shifts = np.arange(width - 1, -1, -1)
-    return np.packbits((positions[:, None] >> shifts & 1).astype(np.uint8)).tobytes()
-
-
-def _unpack(data: bytes, count: int, width: int) -> NDArray[np.int64]:
-    import numpy as np
-
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=count * width).reshape(count, width).astype(np.int64)
-    return np.asarray(bits @ (1 << np.arange(width - 1, -1, -1, dtype=np.int64)))
+        entries = sum(sizes(layout))
+        k = max(1, math.ceil(round(self.fraction * entries, 6)))
+        return min(k, entries), max(1, (entries - 1).bit_length())

@@ -62,14 +62,8 @@ class LoRA(Adapter, kind="lora"):
 
         from netfed.learning.lora import LoRALinear
 
-        for parameter in module.parameters():
-            parameter.requires_grad_(False)
-        for pattern in self.train_fully:
-            fully = [part for name, part in module.named_modules() if name and fnmatchcase(name, pattern)]
-            if not fully:
-                raise ScenarioError(f"adapter.train_fully: no module is named {pattern!r}")
-            for part in fully:
-                part.requires_grad_(True)
+        module.requires_grad_(False)
+        _train(module, self.train_fully, "train_fully")
         linear = [
             (name, part)
             for name, part in module.named_modules()
@@ -86,3 +80,70 @@ class LoRA(Adapter, kind="lora"):
         for name, part in linear:
             parent, _, attribute = name.rpartition(".")
             setattr(module.get_submodule(parent), attribute, LoRALinear(part, self.rank, scale, generator))
+
+
+@dataclass(frozen=True)
+class Head(Adapter, kind="head"):
+    """The last linear layer alone trains (linear probing, as in Kumar et al., ICLR 2022, arXiv:2202.10054), or parts.
+
+    Attributes:
+        modules: Names of the modules that train instead; ``*`` matches anything.
+    """
+
+    modules: tuple[str, ...] = ()
+
+    def attach(self, module: Module, seed: int) -> None:
+        import torch
+
+        module.requires_grad_(False)
+        _train(module, self.modules, "modules")
+        if not self.modules:
+            linear = [part for part in module.modules() if isinstance(part, torch.nn.Linear)]
+            if not linear:
+                raise ScenarioError(
+                    f"adapter: {type(module).__name__} has no linear layer for a head; name one in adapter.modules"
+                )
+            linear[-1].requires_grad_(True)
+
+
+@dataclass(frozen=True)
+class BiasOnly(Adapter, kind="bias-only"):
+    """Biases alone train (BitFit: Ben Zaken et al., ACL 2022, arXiv:2106.10199). A layer's activations need not be kept
+    for the gradient of its bias (TinyTL: Cai et al., NeurIPS 2020, arXiv:2007.11622).
+
+    Attributes:
+        norms: Train the scales of normalisation layers as well.
+        train_fully: Names of modules whose own parameters train as well (a new head, say); ``*`` matches anything.
+    """
+
+    norms: bool = False
+    train_fully: tuple[str, ...] = ()
+
+    def attach(self, module: Module, seed: int) -> None:
+        module.requires_grad_(False)
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(name.endswith("bias"))
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            raise ScenarioError(f"adapter: {type(module).__name__} has no biases")
+        if self.norms:
+            from torch.nn import GroupNorm, LayerNorm, RMSNorm
+            from torch.nn.modules.batchnorm import _NormBase
+
+            for part in module.modules():
+                if isinstance(part, _NormBase | GroupNorm | LayerNorm | RMSNorm):
+                    part.requires_grad_(True)
+        _train(module, self.train_fully, "train_fully")
+
+
+def _train(module: Module, patterns: tuple[str, ...], key: str) -> None:
+    """Let the parts that match train.
+
+    Raises:
+        ScenarioError: A pattern matches nothing.
+    """
+    for pattern in patterns:
+        parts = [part for name, part in module.named_modules() if name and fnmatchcase(name, pattern)]
+        if not parts:
+            raise ScenarioError(f"adapter.{key}: no module is named {pattern!r}")
+        for part in parts:
+            part.requires_grad_(True)

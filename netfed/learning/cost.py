@@ -34,7 +34,7 @@ class Cost:
     __rmul__ = __mul__
 
 
-def step_cost(step: Callable[[], None]) -> Cost:
+def step_cost(step: Callable[[], object]) -> Cost:
     """Run ``step`` once and count what it does on this thread, forward and backward.
 
     FLOPs are those of matrix products, convolutions, attention and recurrent layers, a multiply-add being two;

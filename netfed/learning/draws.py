@@ -65,6 +65,14 @@ class JobDraws(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         return redirected(self, *args, **(kwargs or {}))
 
+    def source(self) -> Generator:
+        """Return what a function that takes a generator draws from."""
+        return self.generator
+
+    def fill(self, noise: Tensor, probability: float) -> None:
+        """Set each element to 1 with a probability, else to 0."""
+        noise.bernoulli_(probability, generator=self.generator)
+
 
 def probe(model: nn.Module, inputs: Tensor) -> bool:
     """Tell whether ``model`` draws while it trains, by two passes of a copy of it over the same batch.
@@ -143,7 +151,7 @@ def _with_generator(function: Function) -> Function:
     """Return ``function``, which takes ``generator=``, as called under `JobDraws`."""
 
     def redirected(draws: JobDraws, *args: Any, generator: Generator | None = None, **kwargs: Any) -> Any:
-        return function(*args, generator=generator or draws.generator, **kwargs)
+        return function(*args, generator=generator or draws.source(), **kwargs)
 
     return redirected
 
@@ -185,7 +193,7 @@ def _dropout(
     if p == 1:
         return multiply(tensor, 0)
     noise = tensor.new_empty(tensor.shape[:2] + (1,) * (tensor.dim() - 2)) if feature else torch.empty_like(tensor)
-    noise.bernoulli_(1 - p, generator=draws.generator)
+    draws.fill(noise, 1 - p)
     if not alpha:
         return multiply(tensor, noise.div_(1 - p))
     limit = 1.7580993408473766
@@ -235,7 +243,7 @@ def _attention(
 
 def _like(fill: Function) -> Function:
     def redirected(draws: JobDraws, tensor: Tensor, **kwargs: Any) -> Tensor:
-        filled: Tensor = fill(torch.empty_like(tensor, **kwargs), generator=draws.generator)
+        filled: Tensor = fill(torch.empty_like(tensor, **kwargs), generator=draws.source())
         return filled
 
     return redirected

@@ -1,4 +1,4 @@
-"""WHERE independent computations run. A value depends on its recipe alone: every executor gives the same bits.
+"""WHERE independent computations run. A value depends on its recipe alone, never on who is computed beside it.
 
 One BLAS thread each: two would change the bits, and slow a single client's step down. ``torch.set_num_threads`` binds
 the calling thread only, so each thread that computes calls it.
@@ -7,15 +7,39 @@ the calling thread only, so each thread that computes calls it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from netfed.errors import ScenarioError
+from netfed.graph import attempt
 from netfed.plugin import Plugin
 
+if TYPE_CHECKING:
+    from netfed.graph import Chain
+
 Call = Callable[[], Any]
+Run = Callable[[Callable[[Call], tuple[Any, float]], Sequence[Call]], Iterable[tuple[Any, float]]]
+Workers = Annotated[int, Field(ge=1, le=1024)] | None
+Window = Annotated[int, Field(ge=1, le=1000)]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the choice of an executor rests on.
+
+    Attributes:
+        refusal: Why clients cannot train in lanes; None if they can.
+        step_flops: Floating-point operations of one training step.
+        numbers: Of which each lane has its own: parameters that train, and buffers.
+    """
+
+    refusal: str | None
+    step_flops: float
+    numbers: int
 
 
 class Executor(Plugin):
@@ -26,11 +50,24 @@ class Executor(Plugin):
         window: Aggregations by which the clock may run ahead of the tensors.
     """
 
-    numerics: ClassVar[str] = "one client at a time"
-    """Executors of one name give the same bits: it goes into the namespace of the store."""
-
     lazy: bool
     window: int
+
+    @property
+    def numerics(self) -> str:
+        """Executors of one name give the same bits: it goes into the namespace of the store."""
+        return "one client at a time"
+
+    def serving(self, survey: Callable[[], Survey]) -> Executor:
+        """Return the executor that serves a task: this one, or the one that a rule chooses.
+
+        Args:
+            survey: Looks at the task's model and rule, if asked to.
+
+        Raises:
+            ScenarioError: This one cannot.
+        """
+        return self
 
     def pool(self, workers: int | None = None) -> Pool:
         """Return what runs calls.
@@ -48,9 +85,7 @@ class Pool:
         cpu_s: CPU seconds spent inside calls, over all threads.
     """
 
-    def __init__(
-        self, run: Callable[[Callable[[Call], tuple[Any, float]], Sequence[Call]], Iterable[tuple[Any, float]]]
-    ) -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
         self.cpu_s = 0.0
 
@@ -85,7 +120,7 @@ class Serial(Executor, kind="serial"):
     """One after the other, in the calling thread: the reference."""
 
     lazy: bool = True
-    window: Annotated[int, Field(ge=1, le=1000)] = 1
+    window: Window = 1
 
     def pool(self, workers: int | None = None) -> Pool:
         _one_blas_thread()
@@ -100,19 +135,142 @@ class Threads(Executor, kind="threads"):
         workers: Threads; null means as many as the process may use cores.
     """
 
-    workers: Annotated[int, Field(ge=1, le=1024)] | None = None
+    workers: Workers = None
     lazy: bool = True
-    window: Annotated[int, Field(ge=1, le=1000)] = 1
+    window: Window = 1
 
     def pool(self, workers: int | None = None) -> Pool:
-        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+        return Pool(_in_threads(workers or self.workers or _cores()))
 
-        _one_blas_thread()
-        threads = ThreadPoolExecutor(workers or self.workers or _cores(), "netfed", initializer=_one_blas_thread)
 
-        def run(timed: Callable[[Call], tuple[Any, float]], calls: Sequence[Call]) -> Iterator[tuple[Any, float]]:
-            futures = [threads.submit(timed, call) for call in calls]
-            wait(futures, return_when=FIRST_EXCEPTION)  # wakes this thread once, not once for each call
-            return (future.result() for future in futures)
+@dataclass(frozen=True)
+class Cohort(Executor, kind="cohort"):
+    """Clients that train from one model, side by side: their weights are stacked, a lane each (`learning.lanes`).
 
-        return Pool(run)
+    What is not training runs as under ``threads``, and so does, in lanes of its own, each worker's part of a cohort.
+    A value depends neither on the number of workers nor on who shares its stack; it differs from that of ``threads`` by
+    rounding.
+
+    Attributes:
+        workers: Threads; null means as many as the process may use cores.
+        width: Most clients in one stack: memory grows with it.
+        device: Where stacks are trained, ``cpu`` or ``cuda``.
+    """
+
+    workers: Workers = None
+    width: Annotated[int, Field(ge=2, le=4096)] = 64
+    device: Literal["cpu", "cuda"] = "cpu"
+    lazy: bool = True
+    window: Window = 1
+
+    @property
+    def numerics(self) -> str:
+        if self.device == "cpu":
+            return "clients in lanes"
+        import torch
+
+        return f"clients in lanes on {torch.cuda.get_device_name()}"
+
+    def serving(self, survey: Callable[[], Survey]) -> Executor:
+        import torch
+
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ScenarioError("executor.device: PyTorch finds no CUDA device here")
+        if refusal := survey().refusal:
+            raise ScenarioError(f"executor: clients cannot train in lanes: {refusal}; choose threads")
+        return self
+
+    def pool(self, workers: int | None = None) -> Pool:
+        threads = workers or self.workers or _cores()
+        return _CohortPool(_in_threads(threads), threads, self.width, self.device)
+
+
+MOST_FLOPS, MOST_NUMBERS = 1e8, 200_000
+"""Floating-point operations of a training step, and numbers of a lane, up to which lanes pay on a CPU (measured:
+`tests/benchmarks/test_cohort.py`). What a step costs beside its arithmetic is then shared by all lanes; above, one
+client at a time keeps its weights in a core's cache, and a client per core is as fast or faster."""
+
+
+@dataclass(frozen=True)
+class Auto(Executor, kind="auto"):
+    """``cohort`` on the CPU where models and steps are small and every layer can be stacked, else ``threads``.
+
+    Decided by what is counted, never by what is timed.
+
+    Attributes:
+        workers: Threads; null means as many as the process may use cores.
+    """
+
+    workers: Workers = None
+    lazy: bool = True
+    window: Window = 1
+
+    def serving(self, survey: Callable[[], Survey]) -> Executor:
+        found = survey()
+        if found.refusal is None and found.step_flops <= MOST_FLOPS and found.numbers <= MOST_NUMBERS:
+            return Cohort(self.workers, lazy=self.lazy, window=self.window)
+        return Threads(self.workers, self.lazy, self.window)
+
+
+class _CohortPool(Pool):
+    """Runs trainings that may share a stack together, and everything else as it comes."""
+
+    def __init__(self, run: Run, threads: int, width: int, device: str) -> None:
+        super().__init__(run)
+        self._threads = threads
+        self._width = width
+        self._device = device
+
+    def __call__(self, calls: Sequence[Any]) -> Iterator[Any]:
+        """Run chains that do not depend on each other; yield their values in order."""
+        teams = self._teams(calls)
+        together = [partial(_run_together, [calls[place] for place in team], self._device) for team in teams]
+        values: dict[int, Any] = {}
+        for team, results in zip(teams, super().__call__(together), strict=True):
+            values.update(zip(team, results, strict=True))
+        return (values[place] for place in range(len(calls)))
+
+    def _teams(self, chains: Sequence[Chain]) -> list[list[int]]:
+        """Divide chains into what runs together: equal parts, one for each thread at least, none above the width."""
+        alike: dict[object, list[int]] = {}
+        for place, chain in enumerate(chains):
+            key = _lane_key(chain)
+            shared = place if key is None else (key, *map(id, chain.values))
+            alike.setdefault(shared, []).append(place)
+        teams = []
+        for places in alike.values():
+            parts = min(len(places), max(self._threads, -(-len(places) // self._width)))
+            teams += [places[part::parts] for part in range(parts)]
+        return teams
+
+
+def _run_together(chains: Sequence[Chain], device: str) -> list[Any]:
+    first = chains[0]
+    if _lane_key(first) is None:
+        return [first()]
+    label = first.label if len(chains) == 1 else f"{first.label}, together with {len(chains) - 1} more"
+    trainings: list[Any] = [chain.compute for chain in chains]
+    values = attempt(label, partial(trainings[0].together, trainings, device), *first.values)
+    return [chain.after(value) for chain, value in zip(chains, values, strict=True)]
+
+
+def _lane_key(chain: Chain) -> Hashable | None:
+    """Return what the first steps of chains that may run together have in common; None: it runs by itself.
+
+    Such a step is an object with ``lane_key`` and ``together(steps, device, *values)``, which returns their values.
+    """
+    return getattr(chain.compute, "lane_key", None)
+
+
+def _in_threads(count: int) -> Run:
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+    _one_blas_thread()
+    threads = ThreadPoolExecutor(count, "netfed", initializer=_one_blas_thread)
+
+    def run(timed: Callable[[Call], tuple[Any, float]], calls: Sequence[Call]) -> Iterator[tuple[Any, float]]:
+        futures = [threads.submit(timed, call) for call in calls]
+        wait(futures, return_when=FIRST_EXCEPTION)  # wakes this thread once, not once for each call
+        return (future.result() for future in futures)
+
+    return run

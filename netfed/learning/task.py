@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netfed.graph import digest
 from netfed.learning.data.shares import Shares
 from netfed.learning.rules.backprop import channels_last
 
@@ -32,6 +33,11 @@ class TaskExamples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def bits(self) -> int:
+        """Size as they are stored."""
+        return 8 * (self.inputs.nbytes + self.labels.nbytes)
 
 
 class Classification:
@@ -70,6 +76,15 @@ class Classification:
         part = slice(self._offsets[device], self._offsets[device + 1])
         return TaskExamples(self._inputs[part], self._labels[part], self._shares.shard_digests[device])
 
+    def gather(self, devices: Sequence[int]) -> TaskExamples:
+        """Return several devices' training examples in one place (copies), in the order given."""
+        shares = [self.share(device) for device in devices]
+        return TaskExamples(
+            torch.cat([share.inputs for share in shares]),
+            torch.cat([share.labels for share in shares]),
+            digest("gathered", [share.digest for share in shares]),
+        )
+
     def pool(self) -> TaskExamples:
         """Return all devices' training examples."""
         return TaskExamples(self._inputs, self._labels, self._shares.train_digest)
@@ -82,6 +97,10 @@ class Classification:
             labels: [example].
         """
         return F.cross_entropy(outputs, labels)
+
+    def losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of each example: [example]. Arguments as of `loss`."""
+        return F.cross_entropy(outputs, labels, reduction="none")
 
     def evaluate(self, module: nn.Module, device: int | None = None) -> Mapping[str, float]:
         """Return accuracy and loss, each the mean over test groups, or those of one device's group.

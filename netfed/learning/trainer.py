@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,9 +16,12 @@ from netfed.errors import ComputationFailed, ScenarioError
 from netfed.graph import SCALARS, Graph, Node
 from netfed.layout import Layout
 from netfed.learning.adapters import Adapter
+from netfed.learning.cohort import train_together
 from netfed.learning.cost import Cost, step_cost
 from netfed.learning.draws import JobDraws, probe, seeded
+from netfed.learning.lanes import Stack
 from netfed.learning.models.spec import Model
+from netfed.learning.rules.backprop import Backprop
 from netfed.learning.rules.spec import Rule
 from netfed.learning.task import Classification, TaskExamples
 from netfed.learning.tensors import TENSORS, Tensors, layout_of
@@ -125,16 +128,37 @@ class Trainer:
             "update",
             [self._learner, share.digest, seed],
             (self.base, model),
-            partial(self._train, self._rule, share, seed),
+            LocalTraining(self, self._rule, share, seed),
             label=f"training on device {device.id}, draw {device.draw}",
         )
         examples = len(share)
         return Update(delta, self.cost(examples), examples)
 
+    def data(self, device: Client) -> TaskExamples:
+        """Return a device's training examples."""
+        return self._task.share(device.id)
+
+    def gather(self, devices: Sequence[int]) -> TaskExamples:
+        """Return several devices' training examples in one place."""
+        return self._task.gather(devices)
+
+    def begin_centrally(self, examples: TaskExamples, draw: int, model: Node) -> Update:
+        """Plan a training of ``model`` on gathered examples; see `begin`."""
+        seed = self._streams.seed("central", draw)
+        recipe = [self._learner, examples.digest, seed]
+        training = LocalTraining(self, self._rule, examples, seed)
+        delta = self._graph.node("update", recipe, (self.base, model), training, label=f"central training {draw}")
+        return Update(delta, self.cost(len(examples)), len(examples))
+
     def evaluation(self, model: Node) -> Node:
         """Plan the evaluation of a model; its value is ``{"accuracy": ..., "loss": ...}``."""
         reads = (self.base, model)
         return self._graph.node("evaluation", [self._task.tests.digest], reads, self._evaluate, SCALARS)
+
+    def own_evaluation(self, model: Node, device: int) -> Node:
+        """Plan the evaluation of a model on one device's own tests; its value is as of `evaluation`, not stored."""
+        recipe, evaluate = [self._task.tests.digest, device], partial(self._evaluate, device=device)
+        return self._graph.node("evaluation", recipe, (self.base, model), evaluate)
 
     def central(self, epochs: int) -> Node:
         """Plan the reference line of all devices' data in one place; its value is an evaluation."""
@@ -145,7 +169,7 @@ class Trainer:
             "reference",
             [self._learner, pool.digest, seed, epochs],
             (self.base, self.initial),
-            partial(self._train, rule, pool, seed),
+            LocalTraining(self, rule, pool, seed),
             label="training of the central reference",
         )
         model = self._graph.node("model", ["central"], (self.initial, delta), _sum, TENSORS)
@@ -185,7 +209,7 @@ class Trainer:
         return cost * rule.epochs
 
     def _step_cost(self, module: nn.Module, rule: Rule, batch: int) -> Cost:
-        """Count a step in full swing: what two batches take beyond one (momentum, say, has no past in the first)."""
+        """Count a step in full swing: what two batches take beyond one (the first begins what the optimiser keeps)."""
         key = (module is self._plain, batch)
         if key not in self._step_costs:
             one, two = (self._epoch_cost(module, rule, batch, batches) for batches in (1, 2))
@@ -219,22 +243,36 @@ class Trainer:
         else:
             rule.fit(replica.module, replica.parameters, inputs, labels, self._task.loss, generator)
 
-    def _train(self, rule: Rule, examples: TaskExamples, seed: int, base: Tensors, model: Tensors) -> Tensors:
+    def train(self, rule: Rule, examples: TaskExamples, seed: int, base: Tensors, model: Tensors) -> Tensors:
+        """Train ``model`` on ``examples``, with all randomness from ``seed``; return what that adds to it."""
         replica = self._replica(self._adapted)
         replica.load(base, model)
         self._fit(replica, rule, examples.inputs, examples.labels, seed)
         return {name: (replica.tensors[name].detach() - value).contiguous() for name, value in model.items()}
 
+    def train_together(
+        self, trainings: Sequence[LocalTraining], device: str, base: Tensors, model: Tensors
+    ) -> list[Tensors]:
+        """Return what `train` does for each of the trainings, whose rules are equal, but for rounding."""
+        rule = trainings[0].rule
+        assert isinstance(rule, Backprop)
+        stacks: dict[str, Stack] = self._local.__dict__.setdefault("stacks", {})
+        if device not in stacks:
+            stacks[device] = Stack(self._adapted, list(self.layout), device)
+        shares = [training.examples for training in trainings]
+        seeds = [training.seed for training in trainings]
+        return train_together(stacks[device], rule, self._task.losses, base, model, shares, seeds)
+
     def _train_and_test(
         self, rule: Rule, examples: TaskExamples, seed: int, device: int, base: Tensors, model: Tensors
     ) -> Mapping[str, float]:
-        self._train(rule, examples, seed, base, model)
+        self.train(rule, examples, seed, base, model)
         return self._task.evaluate(self._replica(self._adapted).module, device)
 
-    def _evaluate(self, base: Tensors, model: Tensors) -> Mapping[str, float]:
+    def _evaluate(self, base: Tensors, model: Tensors, device: int | None = None) -> Mapping[str, float]:
         replica = self._replica(self._adapted)
         replica.load(base, model)
-        return self._task.evaluate(replica.module)
+        return self._task.evaluate(replica.module, device)
 
     def _pretrain(self) -> Tensors:
         assert self._pretraining is not None
@@ -247,6 +285,36 @@ class Trainer:
     def _adopt(self, base: Tensors) -> Tensors:
         state = self._adapted.state_dict()
         return {name: base.get(name, state[name]).detach().clone().contiguous() for name in self.layout}
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalTraining:
+    """A device's training, as a function of the base and the model that it starts from.
+
+    Attributes:
+        trainer: Trains.
+        rule: How.
+        examples: On what.
+        seed: Of all its randomness.
+    """
+
+    trainer: Trainer
+    rule: Rule
+    examples: TaskExamples
+    seed: int
+
+    def __call__(self, base: Tensors, model: Tensors) -> Tensors:
+        return self.trainer.train(self.rule, self.examples, self.seed, base, model)
+
+    @property
+    def lane_key(self) -> Rule | None:
+        """Trainings of equal keys, from the same model, may run `together`; None: this one runs alone."""
+        return self.rule if isinstance(self.rule, Backprop) else None
+
+    @staticmethod
+    def together(trainings: Sequence[LocalTraining], device: str, base: Tensors, model: Tensors) -> list[Tensors]:
+        """Return the value of each, computed side by side."""
+        return trainings[0].trainer.train_together(trainings, device, base, model)
 
 
 class _Replica:

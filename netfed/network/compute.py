@@ -4,39 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from simpy import Environment, Event, Interrupt
+from simpy import Event, Interrupt
 
 from netfed.errors import Dropped, SimulationError
-from netfed.network.energy import Ledger
 from netfed.network.population import Device
 from netfed.network.profiles import Cost, roofline_s
-from netfed.recorder import Recorder
+
+if TYPE_CHECKING:
+    from netfed.network.network import Network
+
+_DROPOUT = "dropout-compute"
 
 
-def compute(
-    env: Environment, device: Device, cost: Cost | None, ledger: Ledger, recorder: Recorder
-) -> Generator[Event, Any, None]:
+def compute(network: Network, device: Device, cost: Cost | None) -> Generator[Event, Any, None]:
     """Spend what a computation takes on a device (`roofline_s`), and charge what was really spent.
 
     Raises:
-        Dropped: The device left, or the process was interrupted, on the way.
+        Dropped: The device left, its battery is empty, or the process was interrupted, on the way.
         SimulationError: The cost is missing, or not positive: time would stand still unnoticed.
     """
     if cost is None or not (0 < cost.flops < math.inf and 0 < cost.bytes < math.inf):
         raise SimulationError(f"device {device.id} was asked to compute at a cost of {cost}")
+    env, power_w = network.env, device.compute_w
     duration_s = roofline_s(cost, device.flops_per_s, device.bytes_per_s)
-    share = device.breaks_off("dropout-compute", device.dropout.compute)
-    loss = None if share is None else Dropped("dropout-compute")
+    share = device.breaks_off(_DROPOUT, device.dropout.compute)
+    loss = None if share is None else Dropped(_DROPOUT)
     start_s = env.now
+    if network.batteries is not None:
+        network.batteries.begin(device.id, lambda: power_w * (env.now - start_s))
     try:
         yield env.timeout(duration_s if share is None else share * duration_s)
     except Interrupt as interrupt:
         loss = Dropped(str(interrupt.cause))
-    energy_j = device.compute_w * (env.now - start_s)
-    ledger.charge(device.id, "compute", energy_j)
+    energy_j = power_w * (env.now - start_s)
+    network.ledger.charge(device.id, "compute", energy_j)
+    if network.batteries is not None:
+        network.batteries.end(device.id, energy_j)
     cause = None if loss is None else loss.cause
-    recorder.row("compute", device=device.id, start_s=start_s, cause=cause, energy_j=energy_j)
+    network.recorder.row("compute", device=device.id, start_s=start_s, cause=cause, energy_j=energy_j)
     if loss is not None:
         raise loss

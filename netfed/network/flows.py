@@ -1,96 +1,95 @@
-"""The medium in which flows slow each other down: a fluid, whose rates change when a flow starts or ends."""
+"""The medium in which flows slow each other down: a fluid, whose rates change when a flow starts or ends.
+
+A flow is due on the clock of its lane, a lane on the airtime of its cell or on the backhaul's level, and these in real
+time (`virtual_time`, `lanes`, `sharing`). A start or an end costs the logarithm of the number of flows, and one look at
+each cell where the backhaul is full.
+"""
 
 from __future__ import annotations
 
-from itertools import compress
+import math
+from itertools import count
 
-import numpy as np
-from numpy.typing import NDArray
 from simpy import Environment, Event
+from simpy.events import Timeout
 
+from netfed.network.lanes import Lane, fine
 from netfed.network.medium import Flow, Medium, check_flow
-from netfed.network.sharing import share
-
-_FLOWS = np.dtype([("cell", "i8"), ("weight", "f8"), ("radio_bps", "f8"), ("left_bits", "f8"), ("rate_bps", "f8")])
-_FIRST_ROOM = 16
-_SAME_INSTANT_ULP = 4
+from netfed.network.sharing import Backhaul
+from netfed.network.virtual_time import SAME_INSTANT_ULP
 
 
 class Shared(Medium):
-    """Cells that share their airtime under a backhaul that is shared too: `sharing.share` gives the rates.
+    """Cells that share their airtime under a backhaul that is shared too: `sharing` says who gets which rate.
 
-    Rates are worked out anew whenever a flow starts or ends, all at once. One wake-up is pending, at the next finish;
-    it carries the version of the rates it was computed from, and a later version makes it void.
+    A wake-up is pending at the next finish or before it: one that comes too early, for flows that start put others
+    off, sees to the next one.
     """
 
     def __init__(self, env: Environment, backhaul_bps: float, cells: int = 1) -> None:
         super().__init__(env, backhaul_bps, cells)
-        self._live: list[Flow] = []
-        self._room = np.zeros(_FIRST_ROOM, _FLOWS)  # grows by doubling
-        self._table = self._room[:0]  # [flow], in the order of self._live
-        self._finish_s = np.zeros(0)  # [flow]
-        self._since_s = env.now
-        self._version = 0
+        self._backhaul = Backhaul(backhaul_bps, cells)
+        self._live: dict[Flow, tuple[int, Lane, int]] = {}  # its place in line, lane, weight
+        self._order = count()
+        self._wakeups_s = [math.inf]  # when the pending ones are, the next one last
 
     def start(self, bits: int, radio_bps: float, cell: int = 0, weight: float = 1.0) -> Flow:
         """Set bits on their way; see `Medium.start`."""
         check_flow(bits, radio_bps, weight)
-        self._advance()
-        flow = Flow(bits, cell, self._env.event())
-        if len(self._live) == len(self._room):
-            self._room = np.concatenate((self._room, np.zeros_like(self._room)))
-        self._room[len(self._live)] = (cell, weight, radio_bps, bits, 0.0)
-        self._live.append(flow)
-        self._table = self._room[: len(self._live)]
-        self._share()
+        flow, share, now_s = Flow(bits, cell, Event(self._env)), fine(weight), self._env.now
+        lane = self._backhaul.cells[cell].join(flow, bits, radio_bps, share, now_s)
+        self._live[flow] = next(self._order), lane, share
+        self._backhaul.settle((cell,), now_s)
+        self._set_wakeup(now_s)
         return flow
 
     def stop(self, flow: Flow) -> float:
         """Take a flow out, if it is still under way, and return how many of its bits had not left."""
         left_bits = self.left_bits(flow)
         if flow.left_bits is None:
-            self._advance()
+            self._leave(flow)
             self._end(flow, left_bits)
-            self._keep(np.arange(len(self._live)) != self._live.index(flow))
-            self._share()
+            self._backhaul.settle((flow.cell,), self._env.now)
+            self._set_wakeup(self._env.now)
         return left_bits
 
     def left_bits(self, flow: Flow) -> float:
         """Return how many of a flow's bits have not left yet."""
         if flow.left_bits is not None:
             return flow.left_bits
-        row = self._table[self._live.index(flow)]
-        return max(0.0, float(row["left_bits"] - row["rate_bps"] * (self._env.now - self._since_s)))
+        _, lane, weight = self._live[flow]
+        left_bits = (lane.due(flow) - lane.read(self._env.now)) * weight
+        return min(float(flow.bits), max(0.0, left_bits))
 
-    def _advance(self) -> None:
-        left_bits = self._table["left_bits"] - self._table["rate_bps"] * (self._env.now - self._since_s)
-        self._table["left_bits"] = np.maximum(left_bits, 0.0)
-        self._since_s = self._env.now
+    def _leave(self, flow: Flow) -> int:
+        """Take a flow out, and return its place in line."""
+        order, lane, weight = self._live.pop(flow)
+        self._backhaul.cells[flow.cell].leave(flow, lane, weight)
+        return order
 
-    def _share(self) -> None:
-        self._version += 1
-        if not self._live:
-            return
-        flows = self._table
-        flows["rate_bps"] = share(flows["cell"], flows["weight"], flows["radio_bps"], self._backhaul_bps)
-        left_s = flows["left_bits"] / flows["rate_bps"]
-        self._finish_s = self._env.now + left_s
-        self._env.timeout(float(left_s.min()), self._version).callbacks.append(self._wake)
-
-    def _wake(self, timeout: Event) -> None:
-        if timeout.value != self._version:
-            return
-        self._advance()
+    def _wake(self, wakeup: Event) -> None:
         now_s = self._env.now
-        done = self._finish_s <= now_s + _SAME_INSTANT_ULP * np.spacing(now_s)
-        finished = list(compress(self._live, done))
-        self._keep(~done)
-        for flow in finished:
-            self._end(flow, 0.0)
-            flow.finished.succeed()
-        self._share()
+        self._wakeups_s.pop()
+        if finished := self._take_finished(now_s):
+            for _, flow in finished:
+                self._end(flow, 0.0)
+                flow.finished.succeed()
+            self._backhaul.settle(sorted({flow.cell for _, flow in finished}), now_s)
+        self._set_wakeup(now_s)
 
-    def _keep(self, kept: NDArray[np.bool_]) -> None:
-        self._live = list(compress(self._live, kept))
-        self._room[: len(self._live)] = self._table[kept]
-        self._table = self._room[: len(self._live)]
+    def _take_finished(self, now_s: float) -> list[tuple[int, Flow]]:
+        """Take out the flows that are due, and return them in the order in which they started."""
+        finished = []
+        last_s = now_s + SAME_INSTANT_ULP * math.ulp(now_s)
+        for clock, alarm_s in zip(self._backhaul.clocks, self._backhaul.alarms_s, strict=True):
+            if alarm_s <= last_s:
+                for lane in clock.ripe(now_s):
+                    *_, flow = lane.first()
+                    finished.append((self._leave(flow), flow))
+        return sorted(finished)
+
+    def _set_wakeup(self, now_s: float) -> None:
+        next_s = min(self._backhaul.alarms_s)
+        if next_s < self._wakeups_s[-1]:
+            self._wakeups_s.append(next_s)
+            Timeout(self._env, max(0.0, next_s - now_s)).callbacks.append(self._wake)

@@ -10,13 +10,11 @@ from simpy import Event, Interrupt
 
 from netfed.errors import Dropped, ParticipationLost, SimulationError, TransferLost
 from netfed.network.medium import Flow
-from netfed.network.topology import route
 
 if TYPE_CHECKING:
-    from netfed.network.energy import Part
     from netfed.network.network import Network
     from netfed.network.population import Device
-    from netfed.network.traffic import Direction
+    from netfed.network.span import Way
 
 
 class Payload(Protocol):
@@ -31,29 +29,24 @@ class Payload(Protocol):
 
 
 class Link:
-    """The way of one device's payloads in one direction: its access link and the backhaul of its base station.
+    """The way of one device's payloads in one direction.
 
     Args:
         network: What the link is a part of.
+        way: What it shares with the other devices of its base station.
         device: At its end.
-        direction: Of the payloads.
     """
 
-    def __init__(self, network: Network, device: Device, direction: Direction) -> None:
+    __slots__ = ("_device", "_network", "_radio_bps", "_radio_w", "_way")
+
+    def __init__(self, network: Network, way: Way, device: Device) -> None:
         self._network = network
+        self._way = way
         self._device = device
-        self._direction = direction
-        self._medium = network.media[direction][device.base_station]
-        classes = route(network.graph, device.base_station, device.id, direction)
-        self._latency_s = math.fsum(link.latency for link in classes)
-        self._loss = 1.0 - math.prod(1.0 - link.loss for link in classes)
-        self._part: Part
-        if direction == "uplink":
-            self._phase, self._dropout = "upload", device.dropout.upload
-            self._radio_bps, self._part, self._radio_w = device.rate_up_bps, "transmit", device.transmit_w
+        if way.direction == "uplink":
+            self._radio_bps, self._radio_w = device.rate_up_bps, device.transmit_w
         else:
-            self._phase, self._dropout = "download", device.dropout.download
-            self._radio_bps, self._part, self._radio_w = device.rate_down_bps, "receive", device.receive_w
+            self._radio_bps, self._radio_w = device.rate_down_bps, device.receive_w
 
     def send(self, payload: Payload) -> Generator[Event, Any, None]:
         """Move a payload: its bits, then, a latency after the last of them, it is there.
@@ -62,51 +55,63 @@ class Link:
 
         Raises:
             TransferLost: The connection broke.
-            Dropped: The device left, or the process was interrupted, on the way.
+            Dropped: The device left, its battery is empty, or the process was interrupted, on the way.
             SimulationError: The payload is empty.
         """
+        network, way, device = self._network, self._way, self._device
         if payload.bits <= 0:
-            raise SimulationError(f"device {self._device.id} was asked to move {payload.bits} bits")
-        network, base_station = self._network, self._device.base_station
+            raise SimulationError(f"device {device.id} was asked to move {payload.bits} bits")
         bits, loss = self._fate(payload.bits)
         start_s = network.env.now
-        flow = self._medium.start(bits, self._radio_bps)
-        network.traffic.begin(self._direction, base_station, flow)
+        flow = way.medium.start(bits, self._radio_bps)
+        way.traffic.begin(way.direction, way.base_station, flow)
+        if network.batteries is not None:
+            network.batteries.begin(device.id, lambda: sum(self._energy_j(self._sent_bits(flow), start_s)))
         try:
             yield flow.finished
-            if loss is None and self._latency_s > 0:
-                yield network.env.timeout(self._latency_s)
+            if loss is None and way.latency_s > 0:
+                yield network.env.timeout(way.latency_s)
         except Interrupt as interrupt:
             loss = Dropped(str(interrupt.cause))
-            self._medium.stop(flow)
+            way.medium.stop(flow)
         self._settle(flow, payload.bits, start_s, loss)
         if loss is not None:
             raise loss
 
     def _fate(self, bits: int) -> tuple[int, ParticipationLost | None]:
         """Draw what will stop a transfer, and after how many bits; the first of two that would."""
-        fates: list[tuple[int, ParticipationLost | None]] = [(bits, None)]
-        link, dropout = f"loss-{self._direction}", f"dropout-{self._phase}"
-        if (share := self._device.breaks_off(link, self._loss)) is not None:
-            fates.append((math.floor(share * bits), TransferLost(link)))
-        if (share := self._device.breaks_off(dropout, self._dropout)) is not None:
-            fates.append((math.floor(share * bits), Dropped(dropout)))
-        return min(fates, key=lambda fate: fate[0])
+        way, device = self._way, self._device
+        until = bits
+        loss: ParticipationLost | None = None
+        if (share := device.breaks_off(way.loss_cause, way.loss)) is not None:
+            until, loss = math.floor(share * bits), TransferLost(way.loss_cause)
+        if (share := device.breaks_off(way.dropout_cause, way.dropout)) is not None and share * bits < until:
+            until, loss = math.floor(share * bits), Dropped(way.dropout_cause)
+        return until, loss
+
+    def _sent_bits(self, flow: Flow) -> float:
+        return flow.bits - self._way.medium.left_bits(flow)
+
+    def _energy_j(self, sent_bits: float, start_s: float) -> tuple[float, float]:
+        """Return what a transfer has drawn so far: its airtime at the radio's power, and the rest as waiting."""
+        airtime_s = sent_bits / self._radio_bps
+        waiting_s = max(0.0, self._network.env.now - start_s - airtime_s)
+        return self._radio_w * airtime_s, self._device.idle_w * waiting_s
 
     def _settle(self, flow: Flow, payload_bits: int, start_s: float, loss: ParticipationLost | None) -> None:
-        """Charge and record a transfer that has ended: its airtime at the radio's power, the rest as waiting."""
-        network, device = self._network, self._device
-        sent_bits = network.traffic.end(self._direction, device.base_station, flow, delivered=loss is None)
-        airtime_s = sent_bits / self._radio_bps
-        radio_j = self._radio_w * airtime_s
-        idle_j = device.idle_w * max(0.0, network.env.now - start_s - airtime_s)
-        network.ledger.charge(device.id, self._part, radio_j)
-        network.ledger.charge(device.id, "idle", idle_j)
+        """Charge and record a transfer that has ended."""
+        network, way, device_id = self._network, self._way, self._device.id
+        sent_bits = way.traffic.end(way.direction, way.base_station, flow, delivered=loss is None)
+        radio_j, idle_j = self._energy_j(sent_bits, start_s)
+        network.ledger.charge(device_id, way.part, radio_j)
+        network.ledger.charge(device_id, "idle", idle_j)
+        if network.batteries is not None:
+            network.batteries.end(device_id, radio_j + idle_j)
         network.recorder.row(
             "transfer",
-            device=device.id,
-            cell=device.base_station,
-            link=self._direction,
+            device=device_id,
+            cell=way.base_station,
+            link=way.direction,
             start_s=start_s,
             bits=sent_bits,
             payload_bits=payload_bits,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from typing import Any
 
 from simpy import Environment, Event
 
 from netfed.network import spec
+from netfed.network.backhaul import in_series, positions_m, routes
+from netfed.network.batteries import Batteries
 from netfed.network.compute import compute
 from netfed.network.energy import Ledger
 from netfed.network.link import Link
-from netfed.network.medium import Medium
+from netfed.network.medium import Dedicated, Medium
 from netfed.network.population import Device, Population
 from netfed.network.profiles import Cost
-from netfed.network.topology import CLOUD, base_station, connect
-from netfed.network.traffic import Direction, Traffic
+from netfed.network.span import Span
+from netfed.network.topology import Topology
+from netfed.network.traffic import Direction
+from netfed.network.trunk import Trunk
 from netfed.recorder import Recorder
 from netfed.streams import Streams
 
@@ -32,10 +37,14 @@ class Network:
         recorder: Takes a row of each transfer and of each computation.
 
     Attributes:
+        graph: The cloud, the base stations, and the links between them (`Topology.graph`).
         population: The devices.
-        graph: The cloud, base stations and devices, and the links between them (`topology.connect`).
-        media: What carries bits, by direction and base station.
-        traffic: Bits, by direction and base station.
+        batteries: What they run on; None where they never run out.
+        whole: The way between the cloud and the devices. Transfers on it do not share with those on its two parts.
+        access: The part between base stations and devices.
+        backhaul: The part between the cloud and base stations.
+        media: What carries bits the whole way, by direction and base station.
+        traffic: Bits that go the whole way, by direction and base station.
         ledger: Joules, by device and part.
     """
 
@@ -43,39 +52,82 @@ class Network:
         self,
         env: Environment,
         kind: spec.Network,
-        topology: spec.Topology,
+        topology: Topology,
         devices: spec.Devices,
         streams: Streams,
         recorder: Recorder,
     ) -> None:
         self.env = env
         self.recorder = recorder
-        self.population = Population(devices, topology, kind, streams)
-        self.graph = connect(topology, kind, self.population)
-        backhauls = [self.graph.edges[CLOUD, base_station(index)] for index in range(topology.base_stations)]
-        self.media: dict[Direction, list[Medium]] = {
-            "uplink": [kind.medium(env, links["uplink"].rate) for links in backhauls],
-            "downlink": [kind.medium(env, links["downlink"].rate) for links in backhauls],
-        }
-        self.traffic = Traffic(self.media)
+        self.graph = topology.graph()
+        self.population = Population(devices, positions_m(self.graph), topology.spacing, kind, streams)
+        self.batteries = None if devices.battery is None else Batteries(env, devices.battery, self.population)
         self.ledger = Ledger(len(self.population))
+        backhauls = routes(self.graph, kind)
+        links: dict[Direction, spec.LinkClass] = {"uplink": kind.uplink, "downlink": kind.downlink}
+        self.whole = Span(
+            {direction: [kind.medium(env, backhaul.rate) for backhaul in backhauls] for direction in links},
+            {direction: [in_series([link, backhaul]) for backhaul in backhauls] for direction, link in links.items()},
+            devices.dropout,
+        )
+        self.access = Span(
+            {direction: [kind.medium(env, math.inf) for _ in backhauls] for direction in links},
+            {direction: [link] * len(backhauls) for direction, link in links.items()},
+            devices.dropout,
+        )
+        self.backhaul = Span(
+            {direction: [_wire(env, kind, backhaul) for backhaul in backhauls] for direction in links},
+            dict.fromkeys(links, backhauls),
+            spec.Dropout(),
+        )
+        self.media = self.whole.media
+        self.traffic = self.whole.traffic
+
+    def link(self, direction: Direction, device: Device, span: Span) -> Link:
+        """Return the way between a device and the cloud (``whole``) or its base station (``access``)."""
+        return Link(self, span.ways[direction][device.base_station], device)
 
     def downlink(self, device: Device) -> Link:
         """Return the way from the cloud to a device."""
-        return Link(self, device, "downlink")
+        return self.link("downlink", device, self.whole)
 
     def uplink(self, device: Device) -> Link:
         """Return the way from a device to the cloud."""
-        return Link(self, device, "uplink")
+        return self.link("uplink", device, self.whole)
+
+    def trunk(self, direction: Direction, base_station: int) -> Trunk:
+        """Return the way between a base station and the cloud."""
+        return Trunk(self, self.backhaul.ways[direction][base_station])
+
+    def bits(self) -> dict[str, int]:
+        """Return the bits sent: from devices, to devices, over backhauls, and how many of all these were lost.
+
+        What goes the whole way crosses both, and is lost but once.
+        """
+        whole, access, backhaul = (span.traffic.totals() for span in (self.whole, self.access, self.backhaul))
+        return {
+            "up": whole["up"] + access["up"],
+            "down": whole["down"] + access["down"],
+            "backhaul": whole["up"] + whole["down"] + backhaul["up"] + backhaul["down"],
+            "lost": sum(totals[way] for totals in (whole, access, backhaul) for way in ("lost_up", "lost_down")),
+        }
 
     def compute(self, device: Device, cost: Cost | None) -> Generator[Event, Any, None]:
         """Spend the time and the energy of a computation on a device; see `compute`."""
-        return compute(self.env, device, cost, self.ledger, self.recorder)
+        return compute(self, device, cost)
 
     def check_conservation(self) -> None:
-        """Make sure that no bit has vanished or appeared.
+        """Make sure that no bit and no joule has vanished or appeared.
 
         Raises:
             SimulationError: One has.
         """
-        self.traffic.check()
+        for span in (self.whole, self.access, self.backhaul):
+            span.traffic.check()
+        if self.batteries is not None:
+            self.batteries.check(self.ledger.joules.sum(axis=1))
+
+
+def _wire(env: Environment, kind: spec.Network, backhaul: spec.LinkClass) -> Medium:
+    """Return what carries bits over a backhaul alone: the wire is to them what its airtime is to a cell."""
+    return kind.medium(env, math.inf) if backhaul.rate < math.inf else Dedicated(env, math.inf)

@@ -1,14 +1,15 @@
 """What devices compute with, and what that draws.
 
 Sustained training throughput is what counts, not the peak of a datasheet. It is measured where a measurement exists
-(`phone`, `iot-board`); else it is the datasheet's FP32 peak times 0.30, the share of peak that training Megatron-Turing
-NLG reached on A100 GPUs (Chowdhery et al., "PaLM", arXiv:2204.02311, table 3: 30.2 %).
+(`phone`, `iot-board`, `gateway`); else it is the datasheet's FP32 peak times 0.30. That share is an estimate: it is
+what training Megatron-Turing NLG reached on A100 GPUs, of another peak (Chowdhery et al., "PaLM", arXiv:2204.02311,
+table 3: 30.2 %).
 
 A cellular modem adds the same power to every device: 1.96 W while receiving and 3.92 W while transmitting, which is
 1.288 W + 52 mW per Mbit/s down, 438 mW per Mbit/s up, at the median rates of the same study, 13 and 6 Mbit/s (Huang et
-al., "A close examination of performance and power characteristics of 4G LTE networks", MobiSys 2012). While it waits it
-listens for its turn: a third of receiving, as PDCCH-only is to PDCCH + PDSCH in 3GPP TR 38.840, clause 8.1 (100 and 300
-units).
+al., "A close examination of performance and power characteristics of 4G LTE networks", MobiSys 2012). What it draws
+while it waits is an estimate: it listens for its turn, at a third of receiving, as PDCCH-only is to PDCCH + PDSCH in
+5G (3GPP TR 38.840, clause 8.1: 100 and 300 units).
 """
 
 from __future__ import annotations
@@ -84,22 +85,34 @@ def _with_modem(flops_per_s: float, bytes_per_s: float, compute_w: float, board_
 PROFILES = {
     "phone": _with_modem(flops_per_s=22.5e9, bytes_per_s=22.2e9, compute_w=3.7, board_w=0.0),
     "iot-board": _with_modem(flops_per_s=16e9, bytes_per_s=5.56e9, compute_w=6.4, board_w=2.7),
+    "gateway": _with_modem(flops_per_s=60.5e9, bytes_per_s=7.41e9, compute_w=11.0, board_w=2.7),
+    "edge-box": _with_modem(flops_per_s=1.28e12 * _SHARE_OF_PEAK, bytes_per_s=68e9, compute_w=15.0, board_w=7.0),
     "vehicle": _with_modem(flops_per_s=5.3e12 * _SHARE_OF_PEAK, bytes_per_s=204.8e9, compute_w=60.0, board_w=15.0),
 }
 """Profiles that ``devices.profile`` may name.
 
 ``phone``: a Snapdragon 8 series phone. Training kernels ran at 15 to 30 GFLOP/s on its CPU, and on its GPU training was
-slower (Das et al., "Enabling on-device smartphone GPU based training", arXiv:2202.10100): the middle, 22.5. Memory:
-64 bits of LPDDR5-6400 are 51.2 GB/s (JEDEC JESD209-5), of which the board below sustains 0.434. For the power of its
-cores no citable measurement was found: it is taken as what the four cores of the board add to its idle power, 3.7 W.
+slower (Das et al., "Enabling on-device smartphone GPU based training: lessons learned", arXiv:2202.10100): the middle,
+22.5. Memory and power are estimates: 64 bits of LPDDR5-6400 are 51.2 GB/s (JEDEC JESD209-5), of which the board below
+sustains 0.434; and no citable measurement of its cores' power was found: it is taken as what the four cores of that
+board add to its idle power, 3.7 W.
 
 ``iot-board``: a Raspberry Pi 4 with a modem. High-Performance Linpack ran at 8 GFLOP/s in double precision (Feiereisen,
-"Benchmarking the Raspberry Pi 4", 2022), a third of the peak of four Cortex-A72 at 1.5 GHz; single precision has twice
-that peak. Memory: STREAM, 5.56 of 12.8 GB/s (sci-pi.org.uk). Power: 540 mA idle and 1280 mA with four cores busy, at
-5 V (Geerling, "Power Consumption Benchmarks", pidramble.com).
+"Benchmarking the Raspberry Pi 4 with Raspberry Pi OS64", 2022); single precision has twice the peak. Memory: STREAM,
+5.56 of 12.8 GB/s (sci-pi.org.uk, "Stream"). Power: 540 mA idle and 1280 mA with four cores busy, at 5 V (Geerling,
+"Power Consumption Benchmarks", pidramble.com).
+
+``gateway``: a Raspberry Pi 5 with a modem. High-Performance Linpack ran at 30.25 GFLOP/s in double precision, at 11 W
+(Geerling, github.com/geerlingguy/top500-benchmark, issue 18); single precision has twice the peak. Memory and idle
+power are estimates: 32 bits of LPDDR4X-4267 are 17.07 GB/s, of which the Raspberry Pi 4 sustains 0.434; and 2.7 W are
+its idle power too.
+
+``edge-box``: an NVIDIA Jetson Orin Nano 8 GB with a modem: 1024 CUDA cores at 625 MHz, two operations each, and 128
+bits of LPDDR5, 68 GB/s (NVIDIA, "Jetson Orin Nano Series" data sheet). Its power modes are 7 W to 15 W: the lowest
+while it does not compute, the highest while it does, is an estimate.
 
 ``vehicle``: an NVIDIA Jetson AGX Orin 64 GB with a modem: 5.3 TFLOP/s FP32, 204.8 GB/s, 15 W to 60 W (NVIDIA, "Jetson
-AGX Orin Series Technical Brief").
+AGX Orin Series Technical Brief"), the lowest and the highest as above.
 """
 
 CLOUD = Profile(

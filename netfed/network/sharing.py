@@ -11,84 +11,76 @@ This is weighted max-min fairness (Bertsekas and Gallager, Data Networks, 1992, 
 cells' resource.
 
 What a cell sends in total grows with b, in straight pieces that get flatter: as b falls, flows become capped in the
-order of their radio rates, the fastest first. So Newton's method for the level at which the totals add up to C, from
-the level at which every flow is capped, walks from piece to piece and ends on the exact solution.
+order of their radio rates, the fastest first. When a flow starts or ends, the level is close to where it was: the one
+at which the totals add up to C is found by walking there from piece to piece.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import math
+from collections.abc import Sequence
+from operator import attrgetter
 
-Floats = NDArray[np.float64]
+from netfed.network.lanes import Cell, Lane
+from netfed.network.virtual_time import VirtualClock
+
+_low_bps, _high_bps = attrgetter("low_bps"), attrgetter("high_bps")
 
 
-def share(cell: NDArray[np.int64], weight: Floats, radio_bps: Floats, backhaul_bps: float) -> Floats:
-    """Return every flow's rate in bit/s. [flow]
+class Backhaul:
+    """Cells under one link. Its level is what a flow gets at the most, per weight; inf while it caps nobody.
 
     Args:
-        cell: Index of its cell. [flow]
-        weight: Its share relative to others. [flow]
-        radio_bps: What it would get alone in its cell. [flow]
-        backhaul_bps: Rate of the link behind all cells.
+        rate_bps: Of the link.
+        cells: How many there are.
+
+    Attributes:
+        cells: The cells.
+        clocks: Those that real time drives: the airtime of each cell, then the level.
+        alarms_s: When the first lane of each is due. [clock]
     """
-    rate_bps = weight / np.bincount(cell, weight)[cell] * radio_bps
-    if rate_bps.sum() <= backhaul_bps:
-        return rate_bps
-    members = [np.flatnonzero(cell == index) for index in np.unique(cell)]
-    cells = [_Cell(weight[flows], radio_bps[flows]) for flows in members]
-    level_bps = _level(cells, float(weight.sum()), backhaul_bps)
-    for flows, own in zip(members, cells, strict=True):
-        rate_bps[flows] = own.rates_bps(level_bps)
-    return rate_bps
 
+    def __init__(self, rate_bps: float, cells: int) -> None:
+        self._rate_bps = rate_bps
+        self._level_bps = math.inf
+        self._level: VirtualClock[Lane] = VirtualClock()
+        self.cells = [Cell(self._level) for _ in range(cells)]
+        self.clocks = [*(cell.airtime for cell in self.cells), self._level]
+        self.alarms_s = [math.inf] * len(self.clocks)
 
-class _Cell:
-    """The flows of one cell as functions of the backhaul's level. Entry k of an array: the k fastest are capped."""
+    def settle(self, changed: Sequence[int], now_s: float) -> None:
+        """Share anew, now that flows of some cells have come or gone."""
+        before_bps = self._level_bps
+        self._level_bps = self._full_bps()
+        if min(before_bps, self._level_bps) < math.inf:
+            self._walk(now_s)
+            self._level.follow(None, self._level_bps if self._level_bps < math.inf else 0.0, now_s)
+            self.alarms_s[-1] = self._level.alarm()
+            changed = range(len(self.cells))
+        for index in changed:
+            cell = self.cells[index]
+            cell.share(self._level_bps, now_s)
+            self.alarms_s[index] = cell.airtime.alarm()
 
-    def __init__(self, weight: Floats, radio_bps: Floats) -> None:
-        self._weight = weight
-        self._radio_bps = radio_bps
-        order = np.argsort(-radio_bps, kind="stable")
-        weight, radio_bps = weight[order], radio_bps[order]
-        zero = np.zeros(1)
-        self._capped_weight = np.concatenate((zero, np.cumsum(weight)))
-        self._capped_airtime_s = np.concatenate((zero, np.cumsum(weight / radio_bps)))
-        self._free_weight = np.concatenate((np.cumsum(weight[::-1])[::-1], zero))
-        free_bps = np.cumsum((weight * radio_bps)[::-1])[::-1]
-        self._free_mean_bps = np.concatenate((free_bps / self._free_weight[:-1], zero))
-        # The level that flow k just reaches with its share of the airtime that the capped ones leave.
-        rising = 1.0 / (self._capped_airtime_s[1:] + self._free_weight[1:] / radio_bps)
-        self._levels_bps = rising[::-1]
+    def _walk(self, now_s: float) -> None:
+        """Go on to the piece that holds the level at which the backhaul is full.
 
-    def line(self, level_bps: float) -> tuple[float, float]:
-        """Return slope and intercept of the total rate at a level."""
-        k = self._capped(level_bps)
-        mean_bps = self._free_mean_bps[k]
-        return float(self._capped_weight[k] - self._capped_airtime_s[k] * mean_bps), float(mean_bps)
+        Pieces meet at their borders, so what is beyond one by the piece before is beyond it by the next one too. Where
+        radio rates are all but equal rounding may say otherwise, and is not heeded.
+        """
+        while self._level_bps < (cell := max(self.cells, key=_low_bps)).low_bps:
+            border_bps = cell.low_bps
+            cell.cap(now_s)
+            self._level_bps = min(border_bps, self._full_bps())
+        while self._level_bps > (cell := min(self.cells, key=_high_bps)).high_bps:
+            border_bps = cell.high_bps
+            cell.release(now_s)
+            self._level_bps = max(border_bps, self._full_bps())
 
-    def rates_bps(self, level_bps: float) -> Floats:
-        """Return the rates at a level, in the order in which the flows were given."""
-        k = self._capped(level_bps)
-        if k == len(self._weight):
-            return self._weight * level_bps
-        airtime = (1.0 - level_bps * self._capped_airtime_s[k]) / self._free_weight[k]
-        rate_bps: Floats = self._weight * np.minimum(self._radio_bps * airtime, level_bps)
-        return rate_bps
-
-    def _capped(self, level_bps: float) -> int:
-        return len(self._levels_bps) - int(np.searchsorted(self._levels_bps, level_bps))
-
-
-def _level(cells: list[_Cell], weight: float, backhaul_bps: float) -> float:
-    """Return the level at which the cells' totals add up to the backhaul's rate."""
-    level_bps = backhaul_bps / weight
-    while True:
-        slopes, intercepts_bps = zip(*(cell.line(level_bps) for cell in cells), strict=True)
-        slope = sum(slopes)
-        if slope <= 0:
-            return level_bps
-        higher_bps = (backhaul_bps - sum(intercepts_bps)) / slope
-        if higher_bps <= level_bps:
-            return level_bps
-        level_bps = higher_bps
+    def _full_bps(self) -> float:
+        """Return the level at which the backhaul would be full if the present pieces had no ends."""
+        room_bps = self._rate_bps - math.fsum([cell.intercept_bps for cell in self.cells])
+        slope = math.fsum([cell.slope for cell in self.cells])
+        if slope > 0:
+            return room_bps / slope
+        return math.inf if room_bps >= 0 else -math.inf

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from netfed.network.availability import Always, Availability
+from netfed.network.battery import Battery
 from netfed.network.profiles import PROFILES
 from netfed.plugin import Plugin
 from netfed.spelling import did_you_mean
-from netfed.units import BitsPerSecond, Fraction, Meters, Seconds
+from netfed.units import BitsPerSecond, Fraction, Seconds
 
 if TYPE_CHECKING:
-    from numpy import float64
-    from numpy.typing import NDArray
     from simpy import Environment
 
     from netfed.network.medium import Medium
@@ -24,24 +24,6 @@ if TYPE_CHECKING:
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
-
-
-@dataclass(frozen=True)
-class Topology:
-    """Base stations on a hexagonal grid, the first one in the middle (3GPP TR 38.901, table 7.2-1).
-
-    Attributes:
-        base_stations: How many: 1, 7, 19, 37, ... are whole rings.
-        spacing: Between neighbours (inter-site distance): 500 m is the table's urban macro cell, 200 m its micro cell.
-            It places the devices; in this version no rate depends on where they are.
-    """
-
-    base_stations: Annotated[int, Field(ge=1)] = 7
-    spacing: Meters = 500.0
-
-    def __post_init__(self) -> None:
-        _require(self.base_stations >= 1, "base_stations must be at least 1")
-        _require(0 < self.spacing < math.inf, "spacing must be more than 0 m")
 
 
 @dataclass(frozen=True)
@@ -55,63 +37,6 @@ class Dropout:
     def __post_init__(self) -> None:
         for phase in ("download", "compute", "upload"):
             _require(0 <= getattr(self, phase) <= 1, f"{phase} must be from 0 to 1")
-
-
-class Availability(Plugin):
-    """When devices can be reached."""
-
-    def window(self, phase: NDArray[float64], now_s: float) -> tuple[NDArray[float64], NDArray[float64]]:
-        """Return the first window of each device that ends after ``now_s``: the present one, or the next.
-
-        Args:
-            phase: Each device's own, uniform in (0, 1). [device]
-            now_s: The present.
-
-        Returns:
-            When it starts (``now_s`` will do if it has started) and when it ends, the end excluded. [device]
-        """
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Always(Availability, kind="always"):
-    """Devices can always be reached."""
-
-    def window(self, phase: NDArray[float64], now_s: float) -> tuple[NDArray[float64], NDArray[float64]]:
-        """Return windows that never end."""
-        import numpy as np
-
-        return np.full(phase.shape, float(now_s)), np.full(phase.shape, math.inf)
-
-
-@dataclass(frozen=True)
-class Windows(Availability, kind="windows"):
-    """Each device can be reached for some of each period, at a phase of its own: at night while it charges, say.
-
-    Attributes:
-        period: From one window to the next.
-        duration: Of a window.
-    """
-
-    period: Seconds
-    duration: Seconds
-
-    def __post_init__(self) -> None:
-        _require(0 < self.period < math.inf, "period must be more than 0 s")
-        _require(
-            0 < self.duration <= self.period, f"duration must be more than 0 s and at most period ({self.period:g} s)"
-        )
-
-    def window(self, phase: NDArray[float64], now_s: float) -> tuple[NDArray[float64], NDArray[float64]]:
-        """Return each device's present or next window; windows that touch are one."""
-        import numpy as np
-
-        if self.duration == self.period:
-            return Always().window(phase, now_s)
-        index = np.floor(now_s / self.period - phase)
-        index += (index + phase) * self.period + self.duration <= now_s
-        start_s = (index + phase) * self.period
-        return start_s, start_s + self.duration
 
 
 @dataclass(frozen=True)
@@ -147,6 +72,7 @@ class Devices:
         speed_spread: Standard deviation of the natural logarithm of a device's speed relative to its profile.
         dropout: How often they leave.
         availability: When they can be reached.
+        battery: What they run on; null: they never run out.
     """
 
     count: Annotated[int, Field(ge=1)]
@@ -154,6 +80,7 @@ class Devices:
     speed_spread: Annotated[float, Field(ge=0, le=5)] = 0.0
     dropout: Dropout = field(default_factory=Dropout)
     availability: Availability = field(default_factory=Always)
+    battery: Battery | None = None
 
     def __post_init__(self) -> None:
         _require(self.count >= 1, "count must be at least 1")
@@ -184,6 +111,14 @@ class Network(Plugin):
     downlink: LinkClass
     backhaul: LinkClass
 
+    def backhaul_link(self, **own: float) -> LinkClass:
+        """Return one link of the backhaul.
+
+        Args:
+            own: Its own figures: any of ``rate``, ``latency`` and ``loss``.
+        """
+        return replace(self.backhaul, **own)
+
     def medium(self, env: Environment, backhaul_bps: float) -> Medium:
         """Return what carries the bits of one direction of one base station.
 
@@ -199,6 +134,10 @@ class Ideal(Network, kind="ideal"):
     """No network effects: transfers are instant and lossless, and cost no energy."""
 
     uplink = downlink = backhaul = LinkClass(rate=math.inf)
+
+    def backhaul_link(self, **_own: float) -> LinkClass:
+        """Return a link without effects, whatever the topology says of it."""
+        return self.backhaul
 
     def medium(self, env: Environment, backhaul_bps: float) -> Medium:
         """Return a medium that gives every transfer all it asks for."""

@@ -1,93 +1,97 @@
-"""Who is connected to whom: the cloud, base stations around it, devices around those."""
+"""Where base stations are, and how they reach the cloud. Light to import: arrays and graphs come in inside methods."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-import networkx as nx
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
-from netfed.network.spec import LinkClass, Network, Topology
-from netfed.streams import Streams
+from netfed.plugin import Plugin
+from netfed.units import Meters
 
 if TYPE_CHECKING:
-    from netfed.network.population import Population
+    import networkx as nx
 
-CLOUD = "cloud"
-
-
-def base_station(index: int) -> str:
-    """Return the name of a base station in the graph."""
-    return f"base-station-{index}"
+CLOUD, BASE_STATION, ROUTER = "cloud", "base-station", "router"
+"""The roles of a graph's nodes."""
 
 
-def device(index: int) -> str:
-    """Return the name of a device in the graph."""
-    return f"device-{index}"
+class Topology(Plugin):
+    """The cloud, the base stations, and the links between them.
 
-
-def hexagonal_layout(topology: Topology) -> NDArray[np.float64]:
-    """Return where base stations are: the first in the middle, the others in rings around it.
-
-    Returns:
-        Coordinates in metres. [base station, 2]
+    Attributes:
+        spacing: Between neighbouring base stations (inter-site distance): devices are scattered over a hexagon of this
+            width about their base station. In this version no rate depends on where they are.
     """
-    turns = np.exp(1j * np.pi / 3 * np.arange(6))
+
+    spacing: Meters
+
+    def graph(self) -> nx.Graph:
+        """Return the sites and their links.
+
+        Nodes carry their ``role``, base stations their ``position_m`` too; exactly one is the cloud, and a path leads
+        from it to every base station. Edges carry what they have of ``rate``, ``latency`` and ``loss``: these replace
+        figures of the network's backhaul (`LinkClass`). A link is full duplex: it has its rate both ways.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Hexagonal(Topology, kind="hexagonal"):
+    """Base stations on a hexagonal grid, the first one in the middle, each with a link of its own to the cloud.
+
+    The layout of 3GPP TR 38.901, table 7.2-1.
+
+    Attributes:
+        base_stations: How many: 1, 7, 19, 37, ... are whole rings.
+        spacing: Between neighbours: 500 m is the table's urban macro cell, 200 m its micro cell.
+    """
+
+    base_stations: Annotated[int, Field(ge=1)] = 7
+    spacing: Meters = 500.0
+
+    def __post_init__(self) -> None:
+        if self.base_stations < 1:
+            raise ValueError("base_stations must be at least 1")
+        check_spacing(self.spacing)
+
+    def graph(self) -> nx.Graph:
+        """Return a star: the cloud and its base stations, in rings outwards."""
+        import networkx as nx
+
+        graph = nx.Graph()
+        graph.add_node(CLOUD, role=CLOUD)
+        for index, place in enumerate(_hexagonal_grid(self.base_stations)):
+            name = f"{BASE_STATION}-{index}"
+            position_m = (place.real * self.spacing, place.imag * self.spacing)
+            graph.add_node(name, role=BASE_STATION, position_m=position_m)
+            graph.add_edge(CLOUD, name)
+        return graph
+
+
+def check_spacing(spacing_m: float) -> None:
+    """Refuse a distance that spreads nobody out.
+
+    Raises:
+        ValueError: It is zero.
+    """
+    if not 0 < spacing_m < math.inf:
+        raise ValueError("spacing must be more than 0 m")
+
+
+def _hexagonal_grid(count: int) -> list[complex]:
+    """Return places a unit apart: one in the middle, the others in rings around it."""
+    import cmath
+
+    turns = [cmath.exp(1j * math.pi / 3 * side) for side in range(6)]
     places, ring = [0j], 0
-    while len(places) < topology.base_stations:
+    while len(places) < count:
         ring += 1
         place = complex(ring)
         for side in range(6):
             for _ in range(ring):
                 places.append(place)
                 place += turns[(side + 2) % 6]
-    return _coordinates(np.array(places[: topology.base_stations], np.complex128) * topology.spacing)
-
-
-def scatter(topology: Topology, centre_m: NDArray[np.float64], streams: Streams) -> NDArray[np.float64]:
-    """Return places drawn uniformly from hexagonal cells: each is three rhombi about its centre.
-
-    Args:
-        topology: Gives the size of a cell.
-        centre_m: Where each device's base station is. [device, 2]
-        streams: Addressed by device.
-
-    Returns:
-        Coordinates in metres. [device, 2]
-    """
-    ids = np.arange(len(centre_m))
-    corners = topology.spacing / np.sqrt(3.0) * np.exp(1j * np.pi * (1 / 6 + 2 / 3 * np.arange(3)))
-    rhombus = np.floor(3 * streams.uniform("position", ids, 0)).astype(np.int64)
-    along = streams.uniform("position", ids, 1) * corners[rhombus]
-    across = streams.uniform("position", ids, 2) * corners[(rhombus + 1) % 3]
-    return centre_m + _coordinates(along + across)
-
-
-def connect(topology: Topology, network: Network, population: Population) -> nx.Graph:
-    """Return the graph of the cloud, the base stations and the devices.
-
-    Nodes carry ``position_m`` (the cloud has none), edges the `LinkClass` of each direction as ``uplink`` and
-    ``downlink``. A backhaul link is full duplex: it has its rate both ways.
-    """
-    graph = nx.Graph()
-    graph.add_node(CLOUD)
-    for index, place in enumerate(hexagonal_layout(topology).tolist()):
-        graph.add_node(base_station(index), position_m=tuple(place))
-        graph.add_edge(CLOUD, base_station(index), uplink=network.backhaul, downlink=network.backhaul)
-    for index, place in enumerate(population.position_m.tolist()):
-        graph.add_node(device(index), position_m=tuple(place))
-        serving = base_station(int(population.base_station[index]))
-        graph.add_edge(serving, device(index), uplink=network.uplink, downlink=network.downlink)
-    return graph
-
-
-def route(graph: nx.Graph, base_station_index: int, device_index: int, direction: str) -> list[LinkClass]:
-    """Return the classes of the links between the cloud and a device, in one direction."""
-    path = (CLOUD, base_station(base_station_index), device(device_index))
-    return [graph.get_edge_data(*hop)[direction] for hop in pairwise(path)]
-
-
-def _coordinates(places: NDArray[np.complex128]) -> NDArray[np.float64]:
-    return np.stack((places.real, places.imag), axis=-1)
+    return places[:count]

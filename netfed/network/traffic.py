@@ -36,9 +36,13 @@ class _Counter:
         self.delivered_bits = 0
         self.lost_bits = 0
 
+    @property
+    def sent_bits(self) -> int:
+        return self.medium.carried_bits(0)
+
     def tally(self) -> Tally:
         in_flight = sum(self.medium.sent_bits(flow) for flow in self.live)
-        return Tally(self.medium.carried_bits(0), self.delivered_bits, self.lost_bits, in_flight)
+        return Tally(self.sent_bits, self.delivered_bits, self.lost_bits, in_flight)
 
 
 class Traffic:
@@ -79,8 +83,13 @@ class Traffic:
 
     def totals(self) -> dict[str, int]:
         """Return the bits sent, and those of them lost, up and down."""
-        up, down = self.total("uplink"), self.total("downlink")
-        return {"up": up.sent, "down": down.sent, "lost_up": up.lost, "lost_down": down.lost}
+        up, down = self._counters["uplink"], self._counters["downlink"]
+        return {
+            "up": sum(counter.sent_bits for counter in up),
+            "down": sum(counter.sent_bits for counter in down),
+            "lost_up": sum(counter.lost_bits for counter in up),
+            "lost_down": sum(counter.lost_bits for counter in down),
+        }
 
     def check(self) -> None:
         """Make sure that no bit has vanished or appeared.

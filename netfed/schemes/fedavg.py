@@ -5,11 +5,12 @@ deadline (Bonawitz et al., MLSys 2019, arXiv:1902.01046, section 2.2).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from netfed.learning.server import Mean, ServerOptimizer
 from netfed.schemes.spec import Scheme
 from netfed.units import Seconds
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FedAvg(Scheme, kind="fedavg"):
-    """Synchronous rounds; the new model is the old one plus the mean update, weighted by examples.
+    """Synchronous rounds; the server steps by the mean update, weighted by examples.
 
     A round asks more devices than it needs, or all that are available if these are fewer. It closes when ``cohort``
     updates are in, when its deadline passes, or when no client is left: the server notices at once that a connection
@@ -32,12 +33,14 @@ class FedAvg(Scheme, kind="fedavg"):
         cohort: Updates that close a round.
         over_selection: Devices asked beyond the cohort, as a share of it (Bonawitz et al. ask 0.3).
         deadline: From the start of a round; null means none.
+        server: What the server makes of the mean update.
     """
 
     rounds: Annotated[int, Field(ge=1, le=1_000_000)]
     cohort: Annotated[int, Field(ge=1)]
     over_selection: Annotated[float, Field(ge=0, le=10)] = 0.0
     deadline: Seconds | None = None
+    server: ServerOptimizer = field(default_factory=Mean)
 
     def __post_init__(self) -> None:
         if self.deadline == 0:
@@ -67,4 +70,4 @@ class FedAvg(Scheme, kind="fedavg"):
             clients = [sim.start(device, inbox) for device in sim.participants(devices, version)]
             arrivals = yield from collect(sim, inbox, self.cohort, round_end(sim, clients, self.deadline))
             yield from dismiss(sim, clients, inbox, "dismissed" if len(arrivals) == self.cohort else "late")
-            sim.advance(arrivals, shares([arrival.examples for arrival in arrivals]))
+            sim.advance(arrivals, shares([arrival.examples for arrival in arrivals]), self.server)

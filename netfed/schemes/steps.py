@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from simpy import Event
+from simpy import Event, Interrupt
 from simpy.events import EventPriority
 
 if TYPE_CHECKING:
     from simpy import Environment, Process, Store
     from simpy.resources.store import StoreGet
 
-    from netfed.client import Arrival
+    from netfed.client import Arrival, Server
     from netfed.simulation import Simulation
 
 _LAST = EventPriority(2)  # after SimPy's URGENT (0) and NORMAL (1)
@@ -28,24 +28,24 @@ class Settled(Event):
         env.schedule(self, priority=_LAST)
 
 
-def round_end(sim: Simulation, clients: Sequence[Process], deadline_s: float | None = None) -> Event:
+def round_end(server: Server, clients: Sequence[Process], deadline_s: float | None = None) -> Event:
     """Return an event that happens once no client is left, or at the deadline if that comes first.
 
     A plain event: SimPy's conditions let go of the conditions that they are made of, which then never happen.
     """
-    end = sim.env.event()
+    end = server.env.event()
 
     def tell(_: Event) -> None:
         if not end.triggered:
             end.succeed()
 
-    sim.env.all_of(clients).callbacks.append(tell)
+    server.env.all_of(clients).callbacks.append(tell)
     if deadline_s is not None:
-        sim.env.timeout(deadline_s).callbacks.append(tell)
+        server.env.timeout(deadline_s).callbacks.append(tell)
     return end
 
 
-def collect(sim: Simulation, inbox: Store, goal: int, until: Event | None = None) -> Generator[Any, Any, list[Arrival]]:
+def collect(server: Server, inbox: Store, goal: int, until: Event | None = None) -> Generator[Any, Any, list[Arrival]]:
     """Wait for ``goal`` arrivals, or until an event cuts the wait short; acknowledge and return what has come."""
     arrivals: list[Arrival] = []
     while len(arrivals) < goal:
@@ -55,12 +55,12 @@ def collect(sim: Simulation, inbox: Store, goal: int, until: Event | None = None
             get.cancel()
             break
         arrival = cast("Arrival", get.value)
-        sim.acknowledge(arrival)
+        server.acknowledge(arrival)
         arrivals.append(arrival)
     return arrivals
 
 
-def dismiss(sim: Simulation, clients: Iterable[Process], inbox: Store, cause: str) -> Generator[Any, Any, None]:
+def dismiss(server: Server, clients: Iterable[Process], inbox: Store, cause: str) -> Generator[Any, Any, None]:
     """Send clients home: interrupt those at work, turn away what has come since.
 
     An interrupt is itself an event: it must land before anyone reads, or doomed work is trained.
@@ -68,10 +68,25 @@ def dismiss(sim: Simulation, clients: Iterable[Process], inbox: Store, cause: st
     for client in clients:
         if client.is_alive:
             client.interrupt(cause)
-    yield Settled(sim.env)
+    yield Settled(server.env)
     for arrival in inbox.items:
-        sim.lose(arrival.device, arrival.version, cause)
+        server.lose(arrival.device, arrival.model.version, cause)
     inbox.items.clear()
+
+
+def keep_busy(sim: Simulation, inbox: Store) -> Generator[Any, Any, None]:
+    """Start one client after another, each on the model of its moment; interrupted, send home the one at work."""
+    client = None
+    try:
+        while True:
+            devices = yield from sim.select(1, sim.tally["selected"])
+            for device in sim.participants(devices):
+                client = sim.start(device, inbox)
+                yield client
+            yield Settled(sim.env)  # what has arrived by now is aggregated before the next client starts
+    except Interrupt as end:
+        if client is not None and client.is_alive:
+            client.interrupt(end.cause)
 
 
 def shares(amounts: Sequence[float]) -> list[float]:

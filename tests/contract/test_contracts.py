@@ -13,18 +13,28 @@ from safetensors.torch import load
 from torch import nn
 
 import netfed.scenario  # registers every built-in kind
+from netfed.codecs.float16 import BFloat16, Float16
 from netfed.codecs.float32 import Float32
+from netfed.codecs.qsgd import QSGD
+from netfed.codecs.sign import SignSGD
 from netfed.codecs.spec import Codec
 from netfed.codecs.topk import TopK
-from netfed.learning.adapters import Adapter, Full, LoRA
+from netfed.learning.adapters import Adapter, BiasOnly, Full, Head, LoRA
+from netfed.learning.optimizers import SGD, AdamW
 from netfed.learning.rules.backprop import Backprop
 from netfed.learning.rules.spec import Rule
+from netfed.learning.server import Adam, Momentum, Yogi
 from netfed.learning.tensors import Safetensors
 from netfed.network.spec import Fixed, LinkClass
 from netfed.plugin import Plugin
+from netfed.schemes.central import Central
+from netfed.schemes.fedasync import FedAsync
 from netfed.schemes.fedavg import FedAvg
 from netfed.schemes.fedbuff import FedBuff
+from netfed.schemes.hierarchical import Hierarchical
+from netfed.schemes.local import Local
 from netfed.schemes.spec import Scheme
+from netfed.schemes.staleness import Constant, Hinge
 from netfed.testing import check_adapter, check_codec, check_rule, check_scheme
 
 CHECKS: dict[type[Plugin], Callable[[Any], None]] = {
@@ -34,18 +44,49 @@ CHECKS: dict[type[Plugin], Callable[[Any], None]] = {
     Scheme: check_scheme,
 }
 SMALLEST: dict[type[Plugin], dict[str, list[Plugin]]] = {
-    Codec: {"float32": [Float32()], "topk": [TopK(0.01), TopK(0.4), TopK(1.0)]},
-    Rule: {"backprop": [Backprop(), Backprop(momentum=0.9, weight_decay=0.01, batch_size=4, epochs=3)]},
+    Codec: {
+        "bfloat16": [BFloat16()],
+        "float16": [Float16()],
+        "float32": [Float32()],
+        "qsgd": [
+            QSGD(),
+            QSGD(entry_bits=2),
+            QSGD(entry_bits=2, bucket=1),
+            QSGD(entry_bits=5, bucket=7),
+            QSGD(entry_bits=32),
+        ],
+        "signsgd": [SignSGD()],
+        "topk": [TopK(0.01), TopK(0.4), TopK(1.0)],
+    },
+    Rule: {
+        "backprop": [
+            Backprop(),
+            Backprop(optimizer=SGD(momentum=0.9, weight_decay=0.01), batch_size=4, epochs=3),
+            Backprop(optimizer=AdamW(), proximal=0.1),
+        ]
+    },
     Adapter: {
+        "bias-only": [BiasOnly(), BiasOnly(norms=True, train_fully=("head",))],
         "full": [Full()],
+        "head": [Head(), Head(("hidden",))],
         "lora": [LoRA(), LoRA(rank=1, alpha=2.0, targets=("hidden",), train_fully=("head",))],
     },
     Scheme: {
+        "central": [Central(rounds=2, devices=12), Central(1, 1)],
+        "fedasync": [FedAsync(aggregations=4, concurrency=3, alpha=0.6), FedAsync(2, 4, 1.0, Hinge(10.0, 1))],
         "fedavg": [
             FedAvg(rounds=2, cohort=2),
-            FedAvg(rounds=3, cohort=4, over_selection=0.5, deadline=0.1),
+            FedAvg(rounds=3, cohort=4, over_selection=0.5, deadline=0.1, server=Adam(0.05)),
         ],
-        "fedbuff": [FedBuff(aggregations=4, concurrency=3, buffer=2), FedBuff(1, 1, 1, 0.0)],
+        "fedbuff": [
+            FedBuff(aggregations=4, concurrency=3, buffer=2, server=Yogi(0.05)),
+            FedBuff(1, 1, 1, Constant()),
+        ],
+        "hierarchical": [
+            Hierarchical(rounds=2, cohort=6),
+            Hierarchical(rounds=2, cohort=12, edge_rounds=3, deadline=0.1, server=Momentum()),
+        ],
+        "local": [Local(rounds=2, devices=12), Local(1, 1)],
     },
 }
 PLUGINS = [(family, plugin) for family, kinds in SMALLEST.items() for plugins in kinds.values() for plugin in plugins]
@@ -142,6 +183,20 @@ def codecs() -> dict[str, Codec]:
             scaled = {name: t / t.abs().max() if t.is_floating_point() else t for name, t in tensors.items()}
             return super().encode(scaled, layout, state, generator)
 
+    class Hides(Float32, kind="broken.hides"):
+        def encode(self, tensors, layout, state, generator):
+            tidy = {name: t.nan_to_num() for name, t in tensors.items()}
+            return super().encode(tidy, layout, state, generator)
+
+    class NeverForgets(TopK, kind="broken.spoilt"):
+        def encode(self, tensors, layout, state, generator):
+            body, after = super().encode(tensors, layout, state, generator)
+            spoilt = not all(t.isfinite().all() for t in tensors.values())
+            return body, {"residual": after["residual"] + float("nan")} if spoilt else after
+
+    class Amplifies(QSGD, kind="broken.coarse"):
+        amplifies = False
+
     class RoundsCounters(Float32, kind="broken.buffers"):
         def decode(self, body, layout):
             tensors = super().decode(body, layout)
@@ -157,7 +212,10 @@ def codecs() -> dict[str, Codec]:
         "if, and only if, it says stateful": Forgets(0.2),
         "the layout is": TurnsNames(),
         "float64.*the layout is": Widens(),
-        "not finite": Divides(),
+        "numbers are not finite": Divides(),
+        "nobody could refuse it": Hides(),
+        "after an update with nan, the next one": NeverForgets(0.2),
+        "does not say amplifies": Amplifies(2),
         "a buffer is not what was sent": RoundsCounters(),
     }
 
@@ -275,7 +333,8 @@ def schemes() -> dict[str, Scheme]:
     @dataclass(frozen=True)
     class ReadsTheExecutor(FedAvg, kind="broken.executor"):
         def run(self, sim):
-            yield sim.env.timeout(1.0 + sim.graph.counts("update")["trained"] + sim._window)
+            yield sim.env.timeout(1.0)
+            yield sim.env.timeout(1.0 + len(sim.published))
             yield from super().run(sim)
 
     @dataclass(frozen=True)

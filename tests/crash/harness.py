@@ -29,7 +29,7 @@ torch.set_num_threads(1)
 netfed.run.COMMIT_EVERY_S = 0.0  # a commit for each window: more renames to die at
 scenario_file, work, moments = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 trained = mmap.mmap(-1, 8)
-train = Trainer._train
+train = Trainer.train
 
 
 def counting_train(*args):
@@ -38,7 +38,7 @@ def counting_train(*args):
     return delta
 
 
-Trainer._train = counting_train
+Trainer.train = counting_train
 
 
 def start(out: Path) -> None:

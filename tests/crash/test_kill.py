@@ -15,8 +15,9 @@ from tests.conftest import SMALL
 SCHEMES = {
     "fedavg": "{kind: fedavg, rounds: 4, cohort: 4, over_selection: 0.5, deadline: 80 ms}",
     "fedbuff": "{kind: fedbuff, aggregations: 4, concurrency: 5, buffer: 3}",
+    "hierarchical": "{kind: hierarchical, rounds: 4, cohort: 4, server: {kind: adam, learning_rate: 0.05}}",
 }
-WINDOW = {"fedavg": 4, "fedbuff": 3}
+WINDOW = {"fedavg": 4, "fedbuff": 3, "hierarchical": 4}
 CODECS = {"dense": "float32", "top-k": "{kind: topk, fraction: 0.1}"}
 NETWORK = (
     "{kind: fluid, uplink: {rate: 1 Mbit/s, spread: 0.5, loss: 0.1}, downlink: {rate: 10 Mbit/s, loss: 0.05},"

@@ -17,11 +17,13 @@ WORLD = (
     "network={kind: fluid, uplink: {rate: 1 Mbit/s, spread: 0.5, latency: 5 ms, loss: 0.1},"
     " downlink: {rate: 10 Mbit/s, spread: 0.5, latency: 5 ms, loss: 0.05},"
     " backhaul: {rate: 4 Mbit/s, latency: 10 ms}}",
-    "topology={base_stations: 2}",
+    "topology={kind: hexagonal, base_stations: 2}",
 )
 SCHEMES = {
     "fedavg": "scheme={kind: fedavg, rounds: 1, cohort: 4, over_selection: 0.5, deadline: 150 ms}",
+    "fedasync": "scheme={kind: fedasync, aggregations: 3, concurrency: 3, alpha: 0.6}",
     "fedbuff": "scheme={kind: fedbuff, aggregations: 2, concurrency: 4, buffer: 2}",
+    "hierarchical": "scheme={kind: hierarchical, rounds: 1, edge_rounds: 2, cohort: 4, deadline: 110 ms}",
 }
 
 
@@ -32,7 +34,8 @@ def told(row: dict[str, Any]) -> str:
         case "transfer":
             what = f"{row['bits']:>6} of {row['payload_bits']} bits since {1e3 * row['start_s']:.3f} ms, "
             what += "delivered" if row["delivered"] else row["cause"]
-            where = f"{row['link']} {row['cell']}"
+            backhaul, _, direction = row["link"].rpartition("-")
+            where, device = f"{direction} {row['cell']}", device or backhaul
         case "compute":
             where, what = "compute", f"since {1e3 * row['start_s']:.3f} ms"
             what += f", {row['cause']}" if row.get("cause") else ""

@@ -122,26 +122,50 @@ def transfers(patience: st.SearchStrategy[float]) -> st.SearchStrategy[list[Tran
         start_s=st.floats(0, 3),
         cell=st.integers(0, 2),
         bits=st.integers(1, 40_000_000),
-        radio_bps=st.integers(1, 200).map(lambda mbps: mbps * 1e6),
+        radio_bps=st.one_of(st.floats(1e6, 2e8), st.sampled_from([1e6, 5e6, 20e6, 20e6, 200e6])),
         weight=st.sampled_from([0.5, 1.0, 1.0, 2.0, 3.0]),
         patience_s=patience,
     )
-    return st.lists(one, min_size=1, max_size=9)
+    return st.lists(one, min_size=1, max_size=14)
 
 
 IMPATIENT = st.one_of(st.just(math.inf), st.floats(0.001, 3))
 BACKHAUL = st.one_of(st.just(math.inf), st.integers(1, 300).map(lambda mbps: mbps * 1e6))
 
 
-@given(transfers(IMPATIENT), BACKHAUL)
-@settings(max_examples=400, deadline=None)
-def test_agrees_with_brute_force(workload: list[Transfer], backhaul_bps: float) -> None:
+def assert_agrees_with_brute_force(workload: list[Transfer], backhaul_bps: float) -> None:
     for transfer, ours, theirs in zip(
         workload, play(workload, backhaul_bps), reference_play(workload, backhaul_bps), strict=True
     ):
         tolerance_s = 1e-9 * max(1.0, theirs.t_s)
         assert abs(ours.t_s - theirs.t_s) <= tolerance_s
         assert abs(ours.left_bits - theirs.left_bits) <= tolerance_s * transfer.radio_bps
+
+
+@given(transfers(IMPATIENT), BACKHAUL)
+@settings(max_examples=400, deadline=None)
+def test_agrees_with_brute_force(workload: list[Transfer], backhaul_bps: float) -> None:
+    assert_agrees_with_brute_force(workload, backhaul_bps)
+
+
+@pytest.mark.parametrize(
+    ("weight", "fast_bps", "slow_bps"),
+    [(0.01, 20000000.000000007, 19999999.999999996), (100.0, 20000000.000000015, 19999999.999999985)],
+)
+def test_agrees_where_rates_are_equal_but_for_rounding(weight: float, fast_bps: float, slow_bps: float) -> None:
+    """The pieces of the cell's total are all but parallel; still the level must stay between their ends."""
+    flows = [Transfer(0.0, 0, 10_000_000, radio_bps, weight) for radio_bps in (fast_bps, slow_bps)]
+    assert_agrees_with_brute_force(flows, 20e6)
+
+
+@pytest.mark.parametrize("backhaul_bps", [math.inf, 7e6])
+def test_thousands_of_flows_end_when_the_sum_of_their_turns_says(backhaul_bps: float) -> None:
+    """Equal radios: until the k-th smallest has ended, all that are left get as much as it does."""
+    sizes = np.random.default_rng(3).integers(1, 10_000_000, 2_000)
+    ends = play([Transfer(0.0, 0, int(size), 10e6) for size in sizes], backhaul_bps)
+    steps = np.diff(np.sort(sizes), prepend=0) * np.arange(len(sizes), 0, -1)
+    expected_s = np.cumsum(steps) / min(10e6, backhaul_bps)
+    assert np.sort([end.t_s for end in ends]) == pytest.approx(expected_s, rel=1e-11)
 
 
 def rates(backhaul_bps: float, *flows: Transfer) -> list[float]:

@@ -30,10 +30,10 @@ task:
   split: {cloud: 0.2, devices: 0.6, test: 0.2}
   partition: {kind: dirichlet, alpha: 0.3}
 model: {kind: batchnorm-cnn, channels: [4, 8], hidden: 16}
-rule: {kind: backprop, learning_rate: 0.05, momentum: 0.9, batch_size: 8, epochs: 2}
+rule: {kind: backprop, learning_rate: 0.05, optimizer: {kind: sgd, momentum: 0.9}, batch_size: 8, epochs: 2}
 scheme: {kind: fedavg, rounds: 6, cohort: 4, over_selection: 0.5, deadline: 200 ms}
 codec: {kind: topk, fraction: 0.1}
-topology: {base_stations: 2}
+topology: {kind: hexagonal, base_stations: 2}
 devices: {count: 10, speed_spread: 0.5, dropout: {download: 0.03, compute: 0.05, upload: 0.05}}
 network:
   kind: fluid

@@ -9,7 +9,12 @@ import torch.nn.functional as F
 
 from tests.conftest import DROPOUT, FIXED, LOSSY, Play
 
-EVERYBODY = ("scheme.cohort=8", "scheme.rounds=4", "rule.momentum=0.9", "rule.weight_decay=0.001", "rule.epochs=2")
+EVERYBODY = (
+    "scheme.cohort=8",
+    "scheme.rounds=4",
+    "rule.optimizer={kind: sgd, momentum: 0.9, weight_decay: 0.001}",
+    "rule.epochs=2",
+)
 MODELS = {
     "mlp": "model={kind: mlp, hidden: [16]}",
     "cnn": "model={kind: cnn, channels: [4, 8], hidden: 16}",
@@ -23,7 +28,7 @@ def plain_fedavg(sim, rounds: int, epochs: int, batch: int, lr: float, momentum:
     module = module.to(memory_format=torch.channels_last)
     model = {name: tensor.clone() for name, tensor in sim.graph.read([sim.trainer.initial])[0].items()}
     for version in range(rounds):
-        total = {name: tensor.double() for name, tensor in model.items()}
+        total = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in model.items()}
         examples = [len(task.share(device)) for device in range(task.devices)]
         for device in range(task.devices):
             module.load_state_dict(model)
@@ -39,8 +44,9 @@ def plain_fedavg(sim, rounds: int, epochs: int, batch: int, lr: float, momentum:
                     optimizer.step()
             for name, tensor in module.state_dict().items():
                 total[name] += (examples[device] / sum(examples)) * (tensor - model[name]).double()
+        model = {name: tensor.double() + total[name] for name, tensor in model.items()}
         model = {
-            name: total[name].round().to(tensor.dtype) if tensor.dtype == torch.int64 else total[name].float()
+            name: tensor.round().long() if name.endswith("num_batches_tracked") else tensor.float()
             for name, tensor in model.items()
         }
     return model
@@ -73,6 +79,82 @@ def test_fedbuff_without_staleness_is_fedavg(play: Play) -> None:
     assert fedbuff.summary["updates"] == fedavg.summary["updates"]
 
 
+@pytest.mark.parametrize(
+    ("scheme", "model"),
+    [
+        ("{kind: fedavg, rounds: 4, cohort: 5,", "batchnorm-cnn"),
+        ("{kind: fedbuff, aggregations: 4, concurrency: 5, buffer: 2,", "mlp"),
+        ("{kind: hierarchical, rounds: 4, cohort: 5,", "batchnorm-cnn"),
+    ],
+)
+def test_a_server_without_momentum_adds_the_mean(play: Play, scheme: str, model: str) -> None:
+    plain, still, moved = (
+        play(LOSSY, MODELS[model], f"scheme={scheme} server: {server}}}")
+        for server in ("mean", "{kind: momentum, momentum: 0}", "{kind: momentum, momentum: 0.5}")
+    )
+    assert still.results == plain.results
+    assert moved.summary["model_digest"] != plain.summary["model_digest"]
+    assert moved.events == plain.events, "what the server makes of updates is nothing to the network"
+
+
+@pytest.mark.parametrize("edge_rounds", [1, 2])
+def test_hierarchical_under_one_base_station_is_fedavg(play: Play, edge_rounds: int) -> None:
+    """Everybody takes part, and the backhaul takes no time: what is left is a round of FedAvg for each edge round."""
+    world = (
+        "topology={kind: hexagonal, base_stations: 1}",
+        "network={kind: fluid, uplink: {rate: 1 Mbit/s, spread: 0.5, loss: 0.2}, downlink: {rate: 10 Mbit/s},"
+        " backhaul: {rate: 1e18 bit/s}}",
+        "devices={count: 8, speed_spread: 0.5, dropout: {compute: 0.1}}",
+        MODELS["batchnorm-cnn"],
+        "codec={kind: topk, fraction: 0.2}",
+    )
+    fedavg = play(*world, "scheme={kind: fedavg, rounds: 4, cohort: 8, deadline: 80 ms}")
+    rounds = 4 // edge_rounds
+    edge = f"scheme={{kind: hierarchical, rounds: {rounds}, edge_rounds: {edge_rounds}, cohort: 8, deadline: 80 ms}}"
+    hierarchical = play(*world, edge)
+    assert hierarchical.summary["updates"] == fedavg.summary["updates"]
+    assert min(fedavg.summary["updates"][end] for end in ("arrived", "late", "lost")) > 0
+    assert hierarchical.summary["model_digest"] == fedavg.summary["model_digest"]
+    every = fedavg.rounds[::edge_rounds]
+    assert [row["accuracy"] for row in hierarchical.rounds] == [row["accuracy"] for row in every]
+    assert hierarchical.summary["bits"]["up"] == fedavg.summary["bits"]["up"]
+
+
+def plain_descent(sim, participations: int, batch: int, lr: float):
+    """One device's SGD, nothing of netfed in it but data, seeds and weights."""
+    module, share = sim.trainer._adapted, sim.trainer._task.share(0)
+    model = {name: tensor.clone() for name, tensor in sim.graph.read([sim.trainer.initial])[0].items()}
+    for draw in range(participations):
+        module.load_state_dict(model)
+        optimizer = torch.optim.SGD(module.parameters(), lr=lr)
+        generator = torch.Generator().manual_seed(sim.streams.seed("training", 0, draw))
+        for part in torch.randperm(len(share), generator=generator).split(batch):
+            optimizer.zero_grad()
+            F.cross_entropy(module(share.inputs[part]), share.labels[part]).backward()
+            optimizer.step()
+        after = module.state_dict()
+        model = {name: (tensor.double() + (after[name] - tensor).double()).float() for name, tensor in model.items()}
+    return model
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "{kind: fedasync, aggregations: 5, concurrency: 1, alpha: 1}",
+        "{kind: fedbuff, aggregations: 5, concurrency: 1, buffer: 1}",
+        "{kind: fedavg, rounds: 5, cohort: 1}",
+        "{kind: hierarchical, rounds: 5, cohort: 1}",
+        "{kind: local, rounds: 5, devices: 1}",
+    ],
+)
+def test_a_device_by_itself_descends_as_in_a_plain_loop(play: Play, scheme: str) -> None:
+    played = play("devices.count=1", f"scheme={scheme}")
+    expected = plain_descent(played.sim, participations=5, batch=8, lr=0.1)
+    for name, tensor in played.model.items():
+        assert torch.equal(tensor.reshape(expected[name].shape), expected[name]), name
+    assert played.rounds[-1]["accuracy"] > 0.8
+
+
 def test_topk_of_everything_is_float32_in_learning(play: Play) -> None:
     dense = play("scheme.cohort=8", LOSSY, DROPOUT, "scheme.deadline=100 s")
     sparse = play("scheme.cohort=8", LOSSY, DROPOUT, "scheme.deadline=100 s", "codec={kind: topk, fraction: 1}")
@@ -91,7 +173,7 @@ def test_without_contention_a_round_takes_its_latencies_its_bits_and_its_trainin
     latency = FIXED.replace("1 Mbit/s", "1 Mbit/s, latency: 30 ms").replace("1 Gbit/s", "1 Gbit/s, latency: 20 ms")
     played = play(latency, "scheme={kind: fedavg, rounds: 1, cohort: 1}", "devices.count=1")
     sim = played.sim
-    bits = sim.codec.encode_model(0).bits
+    bits = sim.codec.encode_model(sim.trainer.initial, held=-1).bits
     device_s = sim.trainer.cost(len(sim.trainer._task.share(0)))
     population = sim.population
     compute_s = max(device_s.flops / population.flops_per_s[0], device_s.bytes / population.bytes_per_s[0])

@@ -19,7 +19,21 @@ def scenario(*sets: str) -> Scenario:
 
 def test_every_plug_in_of_a_scenario_is_found() -> None:
     found = [plugin.kind for plugin in _plugins(scenario("pretraining=backprop", "adapter=lora"))]
-    named = {"digits", "iid", "mlp", "backprop", "lora", "fedavg", "float32", "always", "ideal", "serial"}
+    named = {
+        "digits",
+        "iid",
+        "mlp",
+        "backprop",
+        "sgd",
+        "lora",
+        "fedavg",
+        "mean",
+        "float32",
+        "always",
+        "hexagonal",
+        "ideal",
+        "serial",
+    }
     assert set(found) == named
     assert found.count("backprop") == 2
 
@@ -35,20 +49,22 @@ def test_plug_ins_inside_plug_ins_are_found() -> None:
 
 
 def test_building_computes_nothing(tmp_path: Path) -> None:
-    sim = build(scenario("pretraining=backprop", "references=[central]"), tmp_path / "store")
+    sim = build(scenario("pretraining=backprop", "references=[central]"), tmp_path / "store").simulation
     assert sim.env.now == 0
     assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
     assert {sim.graph.counts(kind)["trained"] for kind in ("pretrained", "update", "evaluation", "model")} == {0}
 
 
 def test_the_parts_are_those_that_the_scenario_names(tmp_path: Path) -> None:
-    spec = scenario("devices.count=5", "topology.base_stations=3", "codec={kind: topk, fraction: 0.5}")
-    sim = build(spec, tmp_path)
+    topology = "topology={kind: hexagonal, base_stations: 3}"
+    spec = scenario("devices.count=5", topology, "codec={kind: topk, fraction: 0.5}")
+    experiment = build(spec, tmp_path)
+    sim = experiment.simulation
     assert len(sim.population) == sim.trainer._task.devices == 5
     assert len(sim.network.media["uplink"]) == 3
-    assert sim.scheme is spec.scheme
-    assert sim.fingerprint["executor"] == spec.executor.numerics
-    assert (tmp_path / sim.fingerprint["namespace"][:16]).is_dir()
+    assert experiment.scheme is spec.scheme
+    assert experiment.fingerprint["executor"] == spec.executor.numerics
+    assert (tmp_path / experiment.fingerprint["namespace"][:16]).is_dir()
 
 
 def test_a_third_partys_kind_has_a_namespace_of_its_own(tmp_path: Path) -> None:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from netfed.display import ProgressLine, duration, energy, number, progress_line, size, summary
+from netfed.display import ProgressLine, progress_line, summary
 from netfed.manifest import Manifest
+from netfed.progress import Progress
 from netfed.results import Results
 
-
-@dataclass(frozen=True)
-class Progress:
-    version: int = 12
-    versions: int = 30
-    t_s: float = 843.0
-    metric: tuple[str, float] = ("accuracy", 0.8125)
-    bits: int = 67_200_000
-    lost: int = 31
-    trained: int = 200
-
+PROGRESS = Progress(12, 30, 843.0, ("accuracy", 0.8125), bits=67_200_000, lost=31, trained=200, torch_s=7.0)
 
 OUTCOME: dict[str, Any] = {
     "rounds": 30,
@@ -72,7 +63,7 @@ def test_a_finished_run_is_read_against_its_reference_lines() -> None:
 
 
 def test_an_unfinished_run_shows_how_far_it_came_and_why_it_ended() -> None:
-    progress = {"version": 12, "versions": 30, "t_s": 843.0, "metric": ["accuracy", 0.8125], "bits": 8e6, "lost": 3}
+    progress = asdict(replace(PROGRESS, bits=8e6, lost=3))
     text = summary(results(None, state="failed", error="diverged: the loss is nan", progress=progress))
     assert text.splitlines() == [
         "quickstart-3fa2c1 · fedavg · seed 1",
@@ -82,9 +73,9 @@ def test_an_unfinished_run_shows_how_far_it_came_and_why_it_ended() -> None:
         "round        12 of 30",
         "time         14 min 03 s simulated",
         "accuracy     0.812",
-        "by round     ▁▃▅██",
         "sent         1 MB up and down",
         "lost         3 updates",
+        "by round     ▁▃▅██",
     ]
     begun = summary(results(None, state="failed", error="x", progress={}))
     assert begun.splitlines()[2:] == ["state        failed", "because      x"]
@@ -128,30 +119,9 @@ def test_a_run_that_measured_nothing_stands_below_its_reference_lines() -> None:
     ]
 
 
-def test_units() -> None:
-    assert [size(bits) for bits in (0, 8, 7992, 8000, 98_400_000)] == ["0 B", "1 B", "999 B", "1 kB", "12.3 MB"]
-    assert size(8e20) == "1e+05 PB"
-    assert [energy(joules) for joules in (0.0, 0.0204, 3.0, 1940.0)] == ["0 J", "20.4 mJ", "3 J", "1.94 kJ"]
-    assert [duration(s) for s in (0.0, 0.00412, 0.1504, 0.9994, 9.9, 42.4)] == [
-        "0 s",
-        "4.1 ms",
-        "150 ms",
-        "999 ms",
-        "9.9 s",
-        "42 s",
-    ]
-    assert [duration(s) for s in (60.0, 3599.0, 3660.0, 90_000.0)] == [
-        "1 min 00 s",
-        "59 min 59 s",
-        "1 h 01 min",
-        "1 d 01 h",
-    ]
-    assert [number(value) for value in (0.87123, 31.254, 12345.6)] == ["0.871", "31.25", "1.235e+04"]
-
-
 def test_progress_says_round_time_metric_bytes_losses_and_what_is_left() -> None:
-    assert progress_line(Progress(), 21.0) == "12/30 · t 14 min 03 s · accuracy 0.812 · 8.4 MB · 31 lost · 21 s left"
-    assert progress_line(Progress(version=30), 0.0).endswith("31 lost")
+    assert progress_line(PROGRESS, 21.0) == "12/30 · t 14 min 03 s · accuracy 0.812 · 8.4 MB · 31 lost · 21 s left"
+    assert progress_line(replace(PROGRESS, version=30), 0.0).endswith("31 lost")
 
 
 def test_without_a_terminal_progress_is_a_line_now_and_then(
@@ -161,7 +131,7 @@ def test_without_a_terminal_progress_is_a_line_now_and_then(
     monkeypatch.setattr("time.monotonic", lambda: now_s)
     with ProgressLine() as line:
         for version in range(31):
-            line(Progress(version=version))
+            line(replace(PROGRESS, version=version))
             now_s += 1.0
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -183,8 +153,8 @@ def test_on_a_terminal_progress_moves_in_place_and_obeys_no_color(
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "80")
     with ProgressLine() as line:
-        line(Progress())
-        line(Progress(version=13))
+        line(PROGRESS)
+        line(replace(PROGRESS, version=13))
     shown = capsys.readouterr().err
     assert "13/30" in shown
     assert "\x1b[38" not in shown

@@ -85,8 +85,9 @@ def test_losses_are_counted_from_the_last_arrival(built: Build, monkeypatch: pyt
 
 @pytest.mark.parametrize("sets", [(), ("evaluate_every=0",)], ids=["evaluated", "unseen"])
 def test_divergence_is_named(built: Build, sets: tuple[str, ...]) -> None:
-    hot = ("rule={kind: backprop, learning_rate: 100, momentum: 0.99, weight_decay: 1, epochs: 30}", *sets)
-    experiment = built(*hot)
+    optimizer = "{kind: sgd, momentum: 0.99, weight_decay: 1}"
+    hot = f"rule={{kind: backprop, learning_rate: 100, optimizer: {optimizer}, epochs: 30}}"
+    experiment = built(hot, *sets)
     with pytest.raises(RunFailed, match=r"diverged.*lower rule\.learning_rate"):
         results(experiment)
 

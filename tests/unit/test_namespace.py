@@ -53,7 +53,7 @@ def test_a_new_module_changes_it_and_so_does_a_renamed_one(package: Path) -> Non
     assert len({before, with_sign, named()}) == 3
 
 
-@pytest.mark.parametrize("source", ["network/flows.py", "cli.py", "schemes/fedavg.py", "simulation.py"])
+@pytest.mark.parametrize("source", ["network/flows.py", "cli/play.py", "schemes/fedavg.py", "simulation.py"])
 def test_what_only_decides_who_trains_does_not(package: Path, source: str) -> None:
     before = named()
     (package / source).write_text("")

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netfed import scenario as module
+from netfed import document
 from netfed.codecs.topk import TopK
 from netfed.errors import ScenarioError
+from netfed.keys import keys
 from netfed.plugin import Plugin
-from netfed.scenario import Scenario, digest, find, json_schema, load, loads, resolved
-from netfed.validation import _fields
+from netfed.scenario import Scenario, digest, load, loads, read, resolved
 
 TEXT = """\
 netfed: 1
@@ -31,10 +31,10 @@ task:
 model: {kind: conv-transformer}
 pretraining: {kind: backprop, learning_rate: 0.05, batch_size: 16, epochs: 30}
 adapter: {kind: lora, rank: 4}
-rule: {kind: backprop, learning_rate: 0.05, momentum: 0.9, weight_decay: 0, batch_size: 16, epochs: 2}
+rule: {kind: backprop, learning_rate: 0.05, optimizer: {kind: sgd, momentum: 0.9}, batch_size: 16, epochs: 2}
 scheme: {kind: fedavg, rounds: 30, cohort: 20, over_selection: 0.3, deadline: 60 s}
 codec: {kind: float32}
-topology: {base_stations: 7, spacing: 500 m}
+topology: {kind: hexagonal, base_stations: 7, spacing: 500 m}
 devices:
   count: 100
   profile: {phone: 0.7, iot-board: 0.2, vehicle: 0.1}
@@ -127,29 +127,47 @@ def test_a_file_is_named_in_its_mistakes(tmp_path: Path) -> None:
     )
 
 
-def test_a_scenario_that_comes_with_netfed_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "quickstart.yaml").write_text(TEXT)
-    (tmp_path / "quickstart").mkdir()
-    monkeypatch.setattr(module, "_IN_WHEEL", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    assert find("quickstart") == tmp_path / "quickstart.yaml"
-    assert load("quickstart") == parse()
-    assert find("quickstart.yaml") == Path("quickstart.yaml")
-    (tmp_path / "quickstart").rmdir()
-    (tmp_path / "quickstart").touch()
-    assert find("quickstart") == Path("quickstart")
-    with pytest.raises(ScenarioError, match=r"^quickstrt: no such file, did you mean 'quickstart'\?$"):
-        load("quickstrt")
-    with pytest.raises(ScenarioError, match=r"^x: no such file \(scenarios that come with netfed: quickstart\)$"):
-        load(Path("x"))
-    with pytest.raises(ScenarioError, match="Is a directory"):
-        load(tmp_path)
+def test_a_reading_is_the_scenario_the_text_and_the_document(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(TEXT)
+    reading = read(file, sets=["scheme.rounds=4"], short=True)
+    assert reading.scenario == load(file, sets=["scheme.rounds=4"], short=True)
+    assert reading.source == TEXT
+    assert loads(document.write(reading.document.plain()), "again.yaml") == reading.scenario
 
 
-def test_the_schema_is_json_and_allows_a_short_form() -> None:
-    schema = json.loads(json.dumps(json_schema()))
-    assert set(schema["properties"]) == {field.name for field in dataclasses.fields(Scenario)} | {"short"}
-    assert "short" not in schema["required"]
+def test_a_mistake_that_only_building_shows_is_located(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(TEXT)
+    reading = read(file, sets=["codec={kind: topk, fraction: 0.1}"])
+    error = ScenarioError(
+        "adapter.targets: no linear layer matches x",
+        "task.partition: too few",
+        "codec.fraction: too small",
+        "evaluate_every: x",
+        "accuracy: is no key",
+        "model is no place",
+    )
+    assert reading.locate(error).lines == (
+        f"{file}:11:1: adapter.targets: no linear layer matches x",
+        f"{file}:7:3: task.partition: too few",
+        "--set codec={kind: topk, fraction: 0.1}: codec.fraction: too small",
+        f"{file}:1:1: evaluate_every: x",
+        "accuracy: is no key",
+        "model is no place",
+    )
+
+
+def test_a_mistake_of_the_whole_is_that_of_the_override_that_makes_it() -> None:
+    with pytest.raises(ScenarioError) as refusal:
+        parse(sets=["devices.count=3"])
+    assert refusal.value.lines == ("--set devices.count=3: scheme needs 20 devices at once, but devices.count is 3",)
+
+
+def test_a_kind_that_is_written_as_a_name_is_led_into() -> None:
+    scenario = load("quickstart", sets=["model.width=24", "codec.kind=topk", "codec.fraction=0.2"])
+    assert scenario.model.width == 24
+    assert scenario.codec == TopK(0.2)
 
 
 def every_kind() -> list[type[Plugin]]:
@@ -159,7 +177,7 @@ def every_kind() -> list[type[Plugin]]:
 
 @pytest.mark.parametrize("spec", every_kind(), ids=lambda spec: spec.__qualname__)
 def test_the_keys_of_every_kind_can_be_suggested(spec: type[Plugin]) -> None:
-    assert list(_fields(spec, {})) == [field.name for field in dataclasses.fields(spec)]
+    assert list(keys(spec)) == [field.name for field in dataclasses.fields(spec)]
 
 
 def test_loading_is_quick() -> None:

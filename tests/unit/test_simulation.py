@@ -66,4 +66,4 @@ def test_a_payload_without_content_cannot_be_aggregated(built: Build) -> None:
     sim = built().simulation
     (device,) = sim.participants(np.array([3]))
     with pytest.raises(SimulationError, match="device 3 sent a payload without content"):
-        sim.advance([Arrival(device, 0, 10, Payload(8))], [1.0])
+        sim.advance([Arrival(device, sim.model, 10, Payload(8))], [1.0])

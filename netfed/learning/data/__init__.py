@@ -1,1 +1,1 @@
-"""Datasets, their split among cloud and devices, and the devices' handwriting. numpy only."""
+"""Datasets, their split among cloud and devices, and the devices' handwriting. Never torch."""

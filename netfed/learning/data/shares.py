@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -71,15 +71,17 @@ def deal(
         streams: The world's randomness.
 
     Raises:
-        ScenarioError: A part is too small.
+        ScenarioError: A part is too small, or dataset, partition and hands do not fit.
     """
     examples = dataset.load(streams)
     cloud, ours, unseen = _parts(examples, split, streams)
     needed = 1 if hands is None else hands.tests
+    if hands is not None and examples.inputs.ndim != 4:
+        raise ScenarioError(f"task.hands: only pictures are written by hand, and dataset {dataset.kind} has none")
     if len(unseen) < needed:
         raise ScenarioError(f"task.split.test: {len(unseen)} examples are too few to draw {needed} different ones")
 
-    owners = partition.split(ours.labels, devices, streams)
+    owners = partition.split(ours, devices, streams)
     order = np.argsort(owners, kind="stable")
     train = ours.take(order)
     offsets = _offsets(np.bincount(owners, minlength=devices))
@@ -125,7 +127,7 @@ def _written(examples: Examples, writers: NDArray[np.int64], hands: Hands, strea
         spread * streams.normal(f"hands/{name}", writers)
         for name, spread in (("slant", hands.slant), ("stroke", hands.stroke), ("contrast", hands.contrast))
     )
-    return Examples(write(examples.inputs, slant, stroke, contrast), examples.labels, examples.classes)
+    return replace(examples, inputs=write(examples.inputs, slant, stroke, contrast))
 
 
 def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,12 +1,13 @@
-"""Stochastic gradient descent by backpropagation (Rumelhart, Hinton and Williams, Nature 1986)."""
+"""Gradient descent by backpropagation (Rumelhart, Hinton and Williams, Nature 1986)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from netfed.learning.optimizers import SGD, Optimizer
 from netfed.learning.rules.spec import Rule
 
 if TYPE_CHECKING:
@@ -15,24 +16,28 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
     from torch.nn import Module
 
+    from netfed.learning.descent import Descent
+    from netfed.learning.optimizers import Several
+
 
 @dataclass(frozen=True)
 class Backprop(Rule, kind="backprop"):
-    """SGD with heavy-ball momentum (Polyak 1964) and L2 weight decay: ``torch.optim.SGD``'s arithmetic, bit for bit.
+    """Mini-batch gradient descent.
 
-    Each epoch passes over the data once in a fresh order; the last batch may be smaller.
+    Each epoch passes over the data once in a fresh order; its last batch may be smaller.
 
     Attributes:
         learning_rate: Step size.
-        momentum: Of the local optimiser; its buffer starts afresh in each participation.
-        weight_decay: Added to the gradient times the parameter.
+        optimizer: What makes steps of gradients; its state starts afresh in each participation.
+        proximal: mu of FedProx (Li et al., MLSys 2020, arXiv:1812.06127): mu / 2 times the squared distance from the
+            weights that the device was sent is added to its loss.
         batch_size: Examples per step.
         epochs: Passes over the device's data per participation.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.05
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    optimizer: Optimizer = field(default_factory=SGD)
+    proximal: Annotated[float, Field(ge=0, le=1000)] = 0.0
     batch_size: Annotated[int, Field(ge=1, le=65536)] = 16
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 1
 
@@ -47,23 +52,18 @@ class Backprop(Rule, kind="backprop"):
     ) -> None:
         import torch
 
-        velocity: list[Tensor] | None = None
+        descent = self.descent(parameters)
         for _ in range(self.epochs):
             order = torch.randperm(len(inputs), generator=generator)
             shuffled, targets = channels_last(inputs[order]), labels[order]
             for batch, target in zip(shuffled.split(self.batch_size), targets.split(self.batch_size), strict=True):
-                gradients = torch.autograd.grad(loss(module(batch), target), parameters, materialize_grads=True)
-                with torch.no_grad():
-                    if self.weight_decay:
-                        gradients = torch._foreach_add(gradients, parameters, alpha=self.weight_decay)
-                    if self.momentum:
-                        if velocity is None:
-                            velocity = [gradient.clone() for gradient in gradients]
-                        else:
-                            torch._foreach_mul_(velocity, self.momentum)
-                            torch._foreach_add_(velocity, gradients)
-                        gradients = tuple(velocity)
-                    torch._foreach_add_(parameters, gradients, alpha=-self.learning_rate)
+                descent.step(loss(module(batch), target))
+
+    def descent(self, parameters: Several) -> Descent:
+        """Return a training that begins with ``parameters``, which it will change in place."""
+        from netfed.learning.descent import Descent
+
+        return Descent(parameters, self.optimizer, self.learning_rate, self.proximal)
 
 
 def channels_last(inputs: Tensor) -> Tensor:

@@ -4,11 +4,9 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from netfed.codecs.float32 import Float32
-from netfed.codecs.topk import TopK, _pack, _unpack
+from netfed.codecs.topk import TopK
 from netfed.errors import SimulationError
 from netfed.layout import Layout, TensorSpec
 
@@ -87,17 +85,6 @@ def test_topk_of_all_is_float32() -> None:
     assert not state["residual"].any()
     for name, tensor in plain.decode(plain.encode(update(), LAYOUT, None, torch.Generator())[0], LAYOUT).items():
         assert torch.equal(codec.decode(body, LAYOUT)[name], tensor)
-
-
-@given(st.data(), st.integers(1, 40))
-@settings(max_examples=100, deadline=None)
-def test_positions_survive_packing(data: st.DataObject, width: int) -> None:
-    import numpy as np
-
-    positions = np.array(data.draw(st.lists(st.integers(0, 2**width - 1), min_size=1, max_size=50)), np.int64)
-    packed = _pack(positions, width)
-    assert len(packed) == math.ceil(len(positions) * width / 8)
-    assert _unpack(packed, len(positions), width).tolist() == positions.tolist()
 
 
 def test_a_payload_of_another_model_or_codec_is_refused() -> None:

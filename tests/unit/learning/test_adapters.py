@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from netfed.errors import ScenarioError
-from netfed.learning.adapters import Full, LoRA
+from netfed.learning.adapters import Adapter, BiasOnly, Full, Head, LoRA
+from netfed.learning.models.spec import CNN, MLP, BatchNormCNN, ConvTransformer, Model
 
 
 def network() -> nn.Module:
@@ -16,7 +17,7 @@ def network() -> nn.Module:
     return nn.Sequential(body["first"], nn.Tanh(), body["second"], nn.LayerNorm(8), nn.Linear(8, 3))
 
 
-def attached(adapter: Full | LoRA, module: nn.Module | None = None, seed: int = 5) -> nn.Module:
+def attached(adapter: Adapter, module: nn.Module | None = None, seed: int = 5) -> nn.Module:
     module = network() if module is None else module
     adapter.attach(module, seed)
     return module
@@ -97,3 +98,42 @@ def test_a_starts_gaussian_from_the_seed_alone_and_b_at_zero() -> None:
     assert not torch.equal(first.lora_a, other.lora_a)
     assert abs(first.lora_a.detach().std().item() * 400**0.5 - 1) < 0.02
     assert not first.lora_b.any()
+
+
+HEADS = {
+    MLP((8,)): {"3.weight", "3.bias"},
+    CNN((2,), 4): {"6.weight", "6.bias"},
+    BatchNormCNN((2,), 4): {"7.weight", "7.bias"},
+    ConvTransformer(width=6, heads=2, blocks=1): {"head.weight", "head.bias"},
+}
+
+
+@pytest.mark.parametrize("model", HEADS, ids=lambda model: model.kind)
+def test_the_head_of_every_built_in_model_is_its_last_layer(model: Model) -> None:
+    assert trained(attached(Head(), model.build((1, 8, 8), 10, 0))) == HEADS[model]
+
+
+def test_a_head_may_be_several_modules_by_name() -> None:
+    assert trained(attached(Head(("3", "4")))) == {"3.weight", "3.bias", "4.weight", "4.bias"}
+    with pytest.raises(ScenarioError, match=r"adapter\.modules: no module is named 'head'"):
+        attached(Head(("head",)))
+    with pytest.raises(ScenarioError, match=r"Conv2d has no linear layer for a head; name one in adapter\.modules"):
+        attached(Head(), nn.Conv2d(1, 1, 1))
+
+
+@pytest.mark.parametrize("model", HEADS, ids=lambda model: model.kind)
+def test_bias_only_trains_biases_and_if_asked_to_norms_and_a_head(model: Model) -> None:
+    module = model.build((1, 8, 8), 10, 0)
+    biases = {name for name, _ in module.named_parameters() if name.endswith(".bias")}
+    assert trained(attached(BiasOnly(), copy.deepcopy(module))) == biases
+    norms = {
+        f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.BatchNorm2d | nn.LayerNorm)
+    }
+    assert trained(attached(BiasOnly(norms=True), copy.deepcopy(module))) == biases | norms
+    head = next(iter(HEADS[model])).partition(".")[0]
+    assert trained(attached(BiasOnly(train_fully=(head,)), module)) == biases | HEADS[model]
+
+
+def test_a_module_without_biases_is_refused_by_bias_only() -> None:
+    with pytest.raises(ScenarioError, match="adapter: Linear has no biases"):
+        attached(BiasOnly(), nn.Linear(2, 2, bias=False))

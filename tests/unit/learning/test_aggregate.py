@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netfed.learning.aggregate import apply_deltas
+from netfed.graph import Graph, Node, Store
+from netfed.layout import TensorSpec
+from netfed.learning.aggregate import Aggregator, add, weighted_sum
+from netfed.learning.server import Adam, Mean, Momentum
 
 MODEL = {"weight": torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "count": torch.tensor(10)}
+LAYOUT = {"weight": TensorSpec((2, 2), "float32", True), "count": TensorSpec((), "int64", False)}
 
 
 def as_it_is(sent: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -18,37 +24,48 @@ def delta(weight: float, count: int) -> dict[str, torch.Tensor]:
     return {"weight": torch.full((2, 2), weight), "count": torch.tensor(count)}
 
 
-def test_the_model_plus_the_weighted_sum() -> None:
-    model = apply_deltas([0.25, 0.5], as_it_is, MODEL, delta(4.0, 4), delta(8.0, 2))
-    assert model["weight"].tolist() == [[6.0, 7.0], [8.0, 9.0]]
-    assert model["count"].item() == 12
-    assert {name: tensor.dtype for name, tensor in model.items()} == {"weight": torch.float32, "count": torch.int64}
+@pytest.fixture
+def graph(tmp_path) -> Graph:
+    return Graph(Store(tmp_path, "test"), lambda chains: [chain() for chain in chains])
 
 
-def test_counters_are_rounded_to_the_nearest() -> None:
-    for count, expected in ((1, 10), (2, 11), (-1, 10), (-2, 9)):
-        assert apply_deltas([0.3], as_it_is, MODEL, delta(0.0, count))["count"].item() == expected
+@pytest.fixture
+def aggregator(graph: Graph) -> Aggregator:
+    return Aggregator(graph, as_it_is, LAYOUT)
+
+
+def given_node(graph: Graph, name: str, value: object) -> Node:
+    return graph.node("given", [name], (), lambda: value)
+
+
+def test_the_weighted_sum() -> None:
+    total = weighted_sum([0.25, 0.5], as_it_is, delta(4.0, 4), delta(8.0, 2))
+    assert total["weight"].tolist() == [[5.0, 5.0], [5.0, 5.0]]
+    assert total["count"].item() == 2
+    assert {tensor.dtype for tensor in total.values()} == {torch.float64}
+
+
+def test_a_model_keeps_its_types_and_its_counters_are_rounded_to_the_nearest() -> None:
+    for count, expected in ((0.3, 10), (0.6, 11), (-0.3, 10), (-0.6, 9)):
+        model = add(MODEL, {"weight": torch.full((2, 2), 0.5, dtype=torch.float64), "count": torch.tensor(count)})
+        assert model["weight"].tolist() == [[1.5, 2.5], [3.5, 4.5]]
+        assert model["count"].item() == expected
+        assert {name: tensor.dtype for name, tensor in model.items()} == {"weight": torch.float32, "count": torch.int64}
 
 
 def test_nothing_that_it_is_given_changes() -> None:
     kept = {name: tensor.clone() for name, tensor in MODEL.items()}
-    sent = delta(4.0, 4)
-    apply_deltas([1.0], as_it_is, MODEL, sent)
+    sent = {"weight": torch.full((2, 2), 4.0, dtype=torch.float64), "count": torch.tensor(4.0, dtype=torch.float64)}
+    add(MODEL, weighted_sum([1.0, 1.0], as_it_is, sent, sent))
     assert all(torch.equal(MODEL[name], tensor) for name, tensor in kept.items())
-    assert torch.equal(sent["weight"], torch.full((2, 2), 4.0))
-
-
-def test_without_updates_the_model_stays_to_the_bit() -> None:
-    model = {"weight": torch.randn(50), "count": torch.tensor(2**53 - 1)}
-    same = apply_deltas([], as_it_is, model)
-    assert all(torch.equal(same[name], tensor) for name, tensor in model.items())
+    assert torch.equal(sent["weight"], torch.full((2, 2), 4.0, dtype=torch.float64))
 
 
 def test_the_sum_is_taken_in_float64() -> None:
     """A thousand steps of half an ulp: float32 would lose each of them."""
-    model = {"weight": torch.ones(1)}
     steps = [{"weight": torch.full((1,), 2.0**-24)} for _ in range(1000)]
-    assert apply_deltas([1.0] * 1000, as_it_is, model, *steps)["weight"].item() == 1 + 500 * 2.0**-23
+    total = weighted_sum([1.0] * 1000, as_it_is, *steps)
+    assert add({"weight": torch.ones(1)}, total)["weight"].item() == 1 + 500 * 2.0**-23
 
 
 def test_updates_are_decoded_one_at_a_time() -> None:
@@ -58,22 +75,90 @@ def test_updates_are_decoded_one_at_a_time() -> None:
         order.append(sent)
         return delta(1.0, 0)
 
-    apply_deltas([0.5, 0.5], decode, MODEL, "first", "second")
+    weighted_sum([0.5, 0.5], decode, "first", "second")
     assert order == ["first", "second"]
 
 
 def test_every_update_has_a_weight() -> None:
     with pytest.raises(ValueError):
-        apply_deltas([1.0], as_it_is, MODEL, delta(1.0, 1), delta(1.0, 1))
+        weighted_sum([1.0], as_it_is, delta(1.0, 1), delta(1.0, 1))
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(-8, 8, width=32)), max_size=6))
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(-8, 8, width=32)), min_size=1, max_size=6))
 @settings(max_examples=50, deadline=None)
 def test_it_is_the_sum_of_exact_numbers(parts: list[tuple[float, float]]) -> None:
-    from fractions import Fraction
-
-    model = apply_deltas([weight for weight, _ in parts], as_it_is, MODEL, *(delta(value, 0) for _, value in parts))
+    total = weighted_sum([weight for weight, _ in parts], as_it_is, *(delta(value, 0) for _, value in parts))
     exact = 1 + sum((Fraction(weight) * Fraction(value) for weight, value in parts), Fraction(0))
-    assert abs(Fraction(model["weight"][0, 0].item()) - exact) <= Fraction(2**-24) * max(1, abs(exact)) + Fraction(
-        1, 10**14
+    model = add(MODEL, total)["weight"][0, 0].item()
+    assert abs(Fraction(model) - exact) <= Fraction(2**-24) * max(1, abs(exact)) + Fraction(1, 10**14)
+
+
+def test_the_mean_of_models_is_what_they_gained(graph: Graph, aggregator: Aggregator) -> None:
+    origin = given_node(graph, "origin", MODEL)
+    one = given_node(graph, "one", {"weight": MODEL["weight"] + 1, "count": torch.tensor(14)})
+    two = given_node(graph, "two", {"weight": MODEL["weight"] - 2, "count": torch.tensor(12)})
+    (mean,) = graph.read([aggregator.mean_of_models([one, two], [0.75, 0.25], origin)])
+    assert mean["weight"].tolist() == [[0.25, 0.25], [0.25, 0.25]]
+    assert mean["count"].item() == 3.5
+
+
+def test_one_model_is_taken_over_to_the_bit(graph: Graph, aggregator: Aggregator) -> None:
+    generator = torch.Generator().manual_seed(1)
+    before, after = (
+        {"weight": torch.randn(50, 20, generator=generator), "count": torch.tensor(n)} for n in (7, 2**53 - 1)
     )
+    origin, edge = given_node(graph, "origin", before), given_node(graph, "edge", after)
+    mean = aggregator.mean_of_models([edge], [1.0], origin)
+    (model,) = graph.read([aggregator.step(Mean(), origin, mean, None)[0]])
+    assert torch.equal(model["weight"], after["weight"])
+    assert model["count"] == after["count"]
+
+
+def test_a_server_with_a_memory_steps_parameters_and_averages_buffers(graph: Graph, aggregator: Aggregator) -> None:
+    model, memory = given_node(graph, "model", MODEL), None
+    server = Momentum(momentum=0.5, learning_rate=2.0)
+    for draw in range(2):
+        mean = aggregator.mean([given_node(graph, f"sent {draw}", delta(1.0, 3))], [1.0])
+        model, memory = aggregator.step(server, model, mean, memory)
+    after, remembered = graph.read([model, memory])
+    assert (after["weight"] - MODEL["weight"]).tolist() == [[5.0, 5.0], [5.0, 5.0]]  # 2 x 1, then 2 x 1.5
+    assert after["count"].item() == 16
+    assert set(remembered) == {"velocity.weight"}
+    assert remembered["velocity.weight"].dtype == torch.float64
+
+
+def test_model_and_memory_come_back_from_the_store(tmp_path) -> None:
+    """As on resuming: of two steps, the first is in the store."""
+
+    def play(steps: int) -> tuple[list[Node], Graph]:
+        graph = Graph(Store(tmp_path, "test"), lambda chains: [chain() for chain in chains])
+        aggregator = Aggregator(graph, as_it_is, LAYOUT)
+        nodes: list[Node] = [given_node(graph, "model", MODEL)]
+        memory = None
+        for draw in range(steps):
+            mean = aggregator.mean([given_node(graph, f"sent {draw}", delta(0.3 + draw, 3))], [1.0])
+            model, memory = aggregator.step(Adam(learning_rate=0.1), nodes[-1], mean, memory)
+            nodes.append(model)
+        graph.settle([*nodes[1:], memory])
+        return nodes, graph
+
+    play(1)
+    nodes, graph = play(2)
+    assert graph.counts("mean") == {"planned": 2, "trained": 1, "reused": 1, "skipped": 0}
+    (resumed,) = graph.read(nodes[2:])
+    for entry in tmp_path.rglob("*"):
+        if entry.is_file():
+            entry.unlink()
+    nodes, graph = play(2)
+    assert torch.equal(graph.read(nodes[2:])[0]["weight"], resumed["weight"])
+
+
+def test_mixing_is_a_convex_combination(graph: Graph, aggregator: Aggregator) -> None:
+    model, origin, sent = (
+        given_node(graph, name, value) for name, value in (("m", MODEL), ("o", delta(5.0, 20)), ("s", delta(3.0, 2)))
+    )
+    (mixed,) = graph.read([aggregator.mix(model, origin, sent, 0.25)])
+    assert mixed["weight"].tolist() == [[2.75, 3.5], [4.25, 5.0]]
+    assert mixed["count"].item() == 13
+    (whole,) = graph.read([aggregator.mix(model, origin, sent, 1.0)])
+    assert torch.equal(whole["weight"], torch.full((2, 2), 8.0))

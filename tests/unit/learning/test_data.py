@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from netfed.errors import ScenarioError
+from netfed.learning.data.datasets import Digits, Synthetic
 from netfed.learning.data.hands import write
+from netfed.learning.data.partitions import Dirichlet, Iid
 from netfed.learning.data.shares import Shares, deal
-from netfed.learning.data.spec import Dataset, Digits, Dirichlet, Examples, Hands, Iid, Partition, Split, Synthetic
+from netfed.learning.data.spec import Dataset, Examples, Hands, Partition, Split
 from netfed.plugin import read
 from netfed.streams import Streams
 
@@ -46,6 +48,10 @@ class Numbered(Dataset):
 
 def numbers(examples: Examples) -> list[int]:
     return np.rint(examples.inputs.ravel() * 120).astype(int).tolist()
+
+
+def labelled(labels: np.ndarray, clients: np.ndarray | None = None) -> Examples:
+    return Examples(np.zeros((len(labels), 1, 1, 1), np.float32), labels, int(labels.max()) + 1, clients)
 
 
 def bar(column: int, side: int = 9) -> np.ndarray:
@@ -89,9 +95,9 @@ def test_iid_sizes_are_equal_up_to_one(examples: int, devices: int, seed: int) -
     labels = np.zeros(examples, np.int64)
     if examples < devices:
         with pytest.raises(ScenarioError, match=f"{examples} examples are too few for {devices} devices"):
-            Iid().split(labels, devices, Streams(seed))
+            Iid().split(labelled(labels), devices, Streams(seed))
     else:
-        owners = Iid().split(labels, devices, Streams(seed))
+        owners = Iid().split(labelled(labels), devices, Streams(seed))
         sizes = np.bincount(owners, minlength=devices)
         assert owners.shape == (examples,)
         assert len(sizes) == devices
@@ -100,7 +106,7 @@ def test_iid_sizes_are_equal_up_to_one(examples: int, devices: int, seed: int) -
 
 def test_iid_is_shuffled() -> None:
     labels = np.arange(1000) % 10
-    owners = Iid().split(labels, 10, WORLD)
+    owners = Iid().split(labelled(labels), 10, WORLD)
     assert len(np.unique(labels[owners == 0])) > 5
 
 
@@ -115,7 +121,7 @@ def test_dirichlet_gives_each_example_to_one_device_and_each_device_enough(data:
     labels = data.draw(
         st.integers(0, 99).map(lambda seed: Streams(seed).generator("labels").integers(0, classes, examples))
     )
-    owners = Dirichlet(alpha, min_examples).split(labels, devices, Streams(data.draw(st.integers(0, 99))))
+    owners = Dirichlet(alpha, min_examples).split(labelled(labels), devices, Streams(data.draw(st.integers(0, 99))))
     assert owners.shape == labels.shape
     sizes = np.bincount(owners)
     assert len(sizes) == devices
@@ -124,7 +130,7 @@ def test_dirichlet_gives_each_example_to_one_device_and_each_device_enough(data:
 
 def mixes(alpha: float, devices: int, labels: np.ndarray, seed: int = 7) -> np.ndarray:
     """[device, class]"""
-    owners = Dirichlet(alpha).split(labels, devices, Streams(seed))
+    owners = Dirichlet(alpha).split(labelled(labels), devices, Streams(seed))
     counts = np.zeros((devices, labels.max() + 1))
     np.add.at(counts, (owners, labels), 1)
     return counts / counts.sum(1, keepdims=True)
@@ -147,17 +153,17 @@ def test_dirichlet_mixes_do_not_depend_on_who_else_takes_part() -> None:
 
 
 def test_dirichlet_cuts_to_the_nearest_example() -> None:
-    assert np.bincount(Dirichlet(1.0).split(np.zeros(99, np.int64), 3, WORLD)).tolist() == [33, 33, 33]
+    assert np.bincount(Dirichlet(1.0).split(labelled(np.zeros(99, np.int64)), 3, WORLD)).tolist() == [33, 33, 33]
 
 
 def test_dirichlet_shares_a_class_for_which_nobody_asks() -> None:
-    owners = Dirichlet(0.001).split(np.arange(12_000) % 12, 2, WORLD)
+    owners = Dirichlet(0.001).split(labelled(np.arange(12_000) % 12), 2, WORLD)
     assert np.bincount(owners).min() > 4000
 
 
 def test_dirichlet_tops_up_from_the_largest() -> None:
     labels = np.repeat([0, 1], [90, 10])  # who asks for the rare class gets little
-    bare, topped_up = (np.bincount(Dirichlet(0.05, least).split(labels, 10, WORLD)) for least in (1, 3))
+    bare, topped_up = (np.bincount(Dirichlet(0.05, least).split(labelled(labels), 10, WORLD)) for least in (1, 3))
     assert bare.min() < 3 <= topped_up.min()
     assert (topped_up[bare <= 3] == 3).all()
     assert (topped_up <= np.maximum(bare, 3)).all()
@@ -166,7 +172,7 @@ def test_dirichlet_tops_up_from_the_largest() -> None:
 
 def test_dirichlet_refuses_too_few_examples() -> None:
     with pytest.raises(ScenarioError, match=r"task\.partition: 19 examples are too few for 10 devices with at least 2"):
-        Dirichlet(0.5).split(np.zeros(19, np.int64), 10, WORLD)
+        Dirichlet(0.5).split(labelled(np.zeros(19, np.int64)), 10, WORLD)
 
 
 def test_split_is_at_most_everything() -> None:
@@ -327,6 +333,6 @@ def test_a_test_part_that_is_too_small_is_refused() -> None:
         share_out(split=Split(0.4, 0.5, 0.01), hands=Hands(tests=40))
 
 
-def test_specs_import_neither_numpy_nor_scikit_learn() -> None:
-    code = "import sys, netfed.learning.data.spec; sys.exit(bool({'numpy', 'sklearn', 'torch'} & set(sys.modules)))"
+def test_specs_import_nothing_heavy() -> None:
+    code = "import sys, netfed.scenario; sys.exit(bool({'numpy', 'sklearn', 'pyarrow', 'torch'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,13 +3,17 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import ClassVar
 
 import pytest
 import torch
 
+from netfed.errors import ComputationFailed
+from netfed.graph import BEFORE, Chain, Step
 from netfed.learning import executors
-from netfed.learning.executors import Serial, Threads
+from netfed.learning.executors import Cohort, Serial, Threads
 
 
 def burn(cpu_s: float) -> float:
@@ -74,10 +78,63 @@ def test_by_default_as_many_threads_as_cores_that_the_process_may_use(monkeypatc
     assert executors._cores() == 1
 
 
-@pytest.mark.parametrize("executor", [Serial(), Threads(workers=2)], ids=["serial", "threads"])
-def test_cpu_time_of_all_threads_is_counted_and_waiting_is_not(executor: Serial | Threads) -> None:
+@pytest.mark.parametrize("executor", [Serial(), Threads(2), Cohort(2)], ids=["serial", "threads", "cohort"])
+def test_cpu_time_of_all_threads_is_counted_and_waiting_is_not(executor: Serial | Threads | Cohort) -> None:
+    def chain(call: Callable[[float], object], duration_s: float) -> Chain:
+        return Chain([("", call, [duration_s])])
+
     pool = executor.pool()
-    list(pool([partial(burn, 0.05), partial(burn, 0.03), partial(time.sleep, 0.2)]))
+    list(pool([chain(burn, 0.05), chain(burn, 0.03), chain(time.sleep, 0.2)]))
     assert 0.08 <= pool.cpu_s < 0.15
-    list(pool([partial(burn, 0.02)]))
+    list(pool([chain(burn, 0.02)]))
     assert 0.1 <= pool.cpu_s < 0.18
+
+
+class Doubling:
+    """Doubles its value, and notes with whom."""
+
+    companies: ClassVar[list[int]] = []
+
+    def __init__(self, lane_key: object = "a") -> None:
+        self.lane_key = lane_key
+
+    def __call__(self, value: int) -> int:
+        raise AssertionError("never alone")
+
+    def together(self, trainings: Sequence[Doubling], device: str, value: int) -> list[int]:
+        Doubling.companies.append(len(trainings))
+        assert device == "cpu"
+        assert {training.lane_key for training in trainings} == {self.lane_key}
+        return [2 * value + place for place in range(len(trainings))]
+
+
+def doublings(count: int, value: int, lane_key: object = "a") -> list[Chain]:
+    more: Step = ("adding", lambda doubled, one: doubled + one, [BEFORE, 1])
+    return [Chain([(f"training {place}", Doubling(lane_key), [value]), more]) for place in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("workers", "width", "companies"), [(1, 64, [10]), (2, 64, [5, 5]), (3, 64, [3, 3, 4]), (1, 4, [3, 3, 4])]
+)
+def test_a_cohort_is_divided_among_threads_and_by_width(workers: int, width: int, companies: list[int]) -> None:
+    Doubling.companies.clear()
+    values = list(Cohort(workers, width).pool()(doublings(10, 500)))
+    assert sorted(Doubling.companies) == companies
+    assert [doubled + 1 for doubled, _ in values] == [after for _, after in values]
+    assert {doubled // 500 for doubled, _ in values} == {2}
+
+
+def test_only_what_starts_alike_runs_together_and_the_rest_as_it_comes() -> None:
+    Doubling.companies.clear()
+    lone = [Chain([("evaluation", pow, [3, 2])])]
+    chains = [*doublings(3, 500), *lone, *doublings(2, 500, "b"), *doublings(4, 501), *lone]
+    values = list(Cohort(1).pool()(chains))
+    assert sorted(Doubling.companies) == [2, 3, 4]
+    assert values[3] == values[-1] == [9]
+    assert [doubled for doubled, *_ in values[6:10]] == [1002, 1003, 1004, 1005]
+
+
+def test_a_cohort_that_fails_is_named_by_its_first_client() -> None:
+    chains = [Chain([(f"training {place}", Doubling(), ["x"])]) for place in range(3)]
+    with pytest.raises(ComputationFailed, match=r"training 0, together with 2 more: TypeError"):
+        list(Cohort(1).pool()(chains))

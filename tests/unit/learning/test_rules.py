@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from netfed.learning.optimizers import SGD, AdamW
 from netfed.learning.rules.backprop import Backprop, channels_last
 
 
@@ -27,33 +29,77 @@ def fit(rule: Backprop, module: nn.Module, seed: int = 7) -> nn.Module:
     return module
 
 
+def plain_loop(module: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> nn.Module:
+    """What anybody would write."""
+    inputs, labels = examples()
+    generator = torch.Generator().manual_seed(7)
+    for _ in range(epochs):
+        for part in torch.randperm(41, generator=generator).split(8):
+            optimizer.zero_grad()
+            F.cross_entropy(module(inputs[part].clone(memory_format=torch.channels_last)), labels[part]).backward()
+            optimizer.step()
+    return module
+
+
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
 def test_many_steps_are_torch_optim_sgd_to_the_bit(momentum: float, weight_decay: float) -> None:
-    rule = Backprop(
-        learning_rate=0.05, momentum=momentum, weight_decay=weight_decay, batch_size=8, epochs=9
-    )  # 54 steps, the last of an epoch is of one
-    ours, theirs = network(), network().train()
-    fit(rule, ours)
-    optimizer = torch.optim.SGD(theirs.parameters(), 0.05, momentum, weight_decay=weight_decay)
-    inputs, labels = examples()
-    generator = torch.Generator().manual_seed(7)
-    for _ in range(9):
-        for part in torch.randperm(41, generator=generator).split(8):
-            optimizer.zero_grad()
-            F.cross_entropy(theirs(inputs[part].clone(memory_format=torch.channels_last)), labels[part]).backward()
-            optimizer.step()
+    """54 steps, the last of each epoch on one example."""
+    rule = Backprop(learning_rate=0.05, optimizer=SGD(momentum, weight_decay), batch_size=8, epochs=9)
+    ours, theirs = fit(rule, network()), network().train()
+    plain_loop(theirs, torch.optim.SGD(theirs.parameters(), 0.05, momentum, weight_decay=weight_decay), epochs=9)
     for name, tensor in theirs.state_dict().items():
         assert torch.equal(ours.state_dict()[name], tensor), name
     assert not torch.equal(ours[4].weight, network()[4].weight)
     assert ours.state_dict()["1.num_batches_tracked"] == 54
 
 
-@pytest.mark.parametrize("change", ["learning_rate", "momentum", "weight_decay", "batch_size", "epochs"])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize(("betas", "eps"), [((0.9, 0.999), 1e-8), ((0.5, 0.8), 1e-3)])
+def test_many_steps_are_torch_optim_adamw_to_the_bit(
+    betas: tuple[float, float], eps: float, weight_decay: float
+) -> None:
+    rule = Backprop(learning_rate=0.01, optimizer=AdamW(betas, eps, weight_decay), batch_size=8, epochs=9)
+    ours, theirs = fit(rule, network()), network().train()
+    plain_loop(theirs, torch.optim.AdamW(theirs.parameters(), 0.01, betas, eps, weight_decay), epochs=9)
+    for name, tensor in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], tensor), name
+    assert not torch.equal(ours[4].weight, network()[4].weight)
+
+
+def test_the_proximal_term_is_that_of_the_loss() -> None:
+    """FedProx's objective written out: the loss plus mu / 2 times the squared distance from the start."""
+    module, start = network().train(), network()
+    inputs, labels = examples()
+    generator = torch.Generator().manual_seed(7)
+    for part in torch.randperm(41, generator=generator).split(8):
+        loss = F.cross_entropy(module(inputs[part].clone(memory_format=torch.channels_last)), labels[part])
+        pairs = zip(module.parameters(), start.parameters(), strict=True)
+        loss = loss + 3.0 / 2 * sum((now - then.detach()).square().sum() for now, then in pairs)
+        gradients = torch.autograd.grad(loss, list(module.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(module.parameters(), gradients, strict=True):
+                parameter -= 0.05 * gradient
+    near, free = (fit(Backprop(proximal=proximal, batch_size=8), network()) for proximal in (3.0, 0.0))
+    for ours, expected in zip(near.parameters(), module.parameters(), strict=True):
+        assert torch.allclose(ours, expected, atol=1e-6)
+    distances = [(fitted[4].weight - start[4].weight).norm() for fitted in (near, free)]
+    assert distances[0] < distances[1]
+
+
+CHANGES = {
+    "learning_rate": 0.06,
+    "optimizer": SGD(0.9, 0.02),
+    "proximal": 0.1,
+    "batch_size": 9,
+    "epochs": 3,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_every_key_makes_a_difference(change: str) -> None:
-    values = {"learning_rate": 0.06, "momentum": 0.8, "weight_decay": 0.02, "batch_size": 9, "epochs": 3}
-    base = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.01, "batch_size": 8, "epochs": 2}
-    before, after = (fit(Backprop(**keys), network()) for keys in (base, {**base, change: values[change]}))
+    base = Backprop(learning_rate=0.05, optimizer=SGD(0.9, 0.01), batch_size=8, epochs=2)
+    before, after = (fit(rule, network()) for rule in (base, replace(base, **{change: CHANGES[change]})))
     assert not torch.equal(before[4].weight, after[4].weight)
 
 
@@ -65,7 +111,7 @@ def test_another_seed_is_another_order() -> None:
 
 
 def test_the_momentum_of_one_participation_is_not_that_of_the_next() -> None:
-    rule, module = Backprop(momentum=0.9, batch_size=8), network()
+    rule, module = Backprop(optimizer=SGD(0.9), batch_size=8), network()
     fit(rule, module)
     middle = copy.deepcopy(module)
     assert torch.equal(fit(rule, module)[4].weight, fit(rule, middle)[4].weight)

@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from netfed.learning import task as module
+from netfed.learning.data.datasets import Digits
+from netfed.learning.data.partitions import Dirichlet
 from netfed.learning.data.shares import deal
-from netfed.learning.data.spec import Digits, Dirichlet, Hands, Split
+from netfed.learning.data.spec import Hands, Split
 from netfed.learning.task import Classification
 from netfed.streams import Streams
 

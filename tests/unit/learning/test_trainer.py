@@ -12,15 +12,18 @@ from netfed.errors import ScenarioError
 from netfed.graph import Graph, Node, Store
 from netfed.learning.adapters import Adapter, Full, LoRA
 from netfed.learning.cost import Cost
+from netfed.learning.data.datasets import Digits
+from netfed.learning.data.partitions import Iid
 from netfed.learning.data.shares import deal
-from netfed.learning.data.spec import Digits, Hands, Iid, Split
+from netfed.learning.data.spec import Hands, Split
 from netfed.learning.models.spec import MLP, BatchNormCNN, ConvTransformer, Model
+from netfed.learning.optimizers import SGD
 from netfed.learning.rules.backprop import Backprop
 from netfed.learning.task import Classification
 from netfed.learning.trainer import Trainer
 from netfed.streams import Streams
 
-RULE = Backprop(learning_rate=0.1, momentum=0.9, batch_size=16, epochs=2)
+RULE = Backprop(learning_rate=0.1, optimizer=SGD(momentum=0.9), batch_size=16, epochs=2)
 PERCEPTRON, FULL = MLP((8,)), Full()
 TRANSFORMER = ConvTransformer(width=6, heads=2, blocks=1, dropout=0.3)
 FEW = Split(0.1, 0.2, 0.3)

@@ -9,8 +9,9 @@ import pytest
 from simpy import Environment
 
 from netfed.network.network import Network
-from netfed.network.spec import Devices, Fixed, LinkClass, Topology
+from netfed.network.spec import Devices, Fixed, LinkClass
 from netfed.network.spec import Network as Kind
+from netfed.network.topology import Hexagonal
 from netfed.recorder import Recorder
 from netfed.streams import Streams
 
@@ -25,15 +26,12 @@ FIXED = Fixed(
 def build() -> Callable[..., Network]:
     """Return a function that builds a network: of constant rates and one base station, unless told otherwise."""
 
-    def build_network(kind: Kind = FIXED, base_stations: int = 1, seed: int = 1, **devices: Any) -> Network:
+    def build_network(
+        kind: Kind = FIXED, base_stations: int = 1, seed: int = 1, count: int = 4, **devices: Any
+    ) -> Network:
         env = Environment()
         return Network(
-            env,
-            kind,
-            Topology(base_stations),
-            Devices(**{"count": 4, **devices}),
-            Streams(seed),
-            Recorder(lambda: env.now),
+            env, kind, Hexagonal(base_stations), Devices(count, **devices), Streams(seed), Recorder(lambda: env.now)
         )
 
     return build_network

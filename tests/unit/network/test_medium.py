@@ -85,10 +85,70 @@ def test_refuses_what_cannot_flow(make: Callable[..., Medium], flow: tuple[int, 
         make(Environment(), 1e6).start(*flow)
 
 
-def test_more_flows_than_there_was_room_for() -> None:
+def test_many_flows_share_equally() -> None:
     env = Environment()
     medium = Shared(env, backhaul_bps=1e9)
     flows = [medium.start(1_000_000, 10e6) for _ in range(40)]
     env.run()
     assert env.now == pytest.approx(4.0, rel=1e-12)
     assert all(flow.left_bits == 0 for flow in flows)
+
+
+@pytest.mark.parametrize("backhaul_bps", [1e9, 4e6])
+def test_flows_that_finish_together_do_so_in_the_order_of_their_start(backhaul_bps: float) -> None:
+    """They end in other orders by bits, by radio rate, and by cell."""
+    env = Environment()
+    medium = Shared(env, backhaul_bps, cells=2)
+    ended = []
+    for index, (cell, radio_bps) in enumerate([(1, 30e6), (0, 10e6), (1, 20e6), (0, 20e6), (1, 10e6), (0, 30e6)]):
+        flow = medium.start(int(radio_bps) if backhaul_bps == 1e9 else 9_000_000, radio_bps, cell)
+        flow.finished.callbacks.append(lambda _, index=index: ended.append((env.now, index)))
+    env.run()
+    assert [index for _, index in ended] == list(range(6))
+    assert len({now_s for now_s, _ in ended}) == 1
+
+
+def test_a_burst_of_starts_sets_one_wake_up() -> None:
+    env = Environment()
+    medium = Shared(env, backhaul_bps=5e6)
+    for bits in range(1_000_000, 1_000_500):
+        medium.start(bits, 10e6)
+    assert len(env._queue) == 1
+
+
+def test_wake_ups_do_not_pile_up_behind_a_long_flow() -> None:
+    env = Environment()
+    medium = Shared(env, math.inf)
+    medium.start(10**9, 1e6)
+    for _ in range(100):
+        env.run(until=medium.start(1000, 1e6).finished)
+    assert len(env._queue) <= 2
+
+
+def test_rounding_makes_no_bits() -> None:
+    """In a lane that has been busy for long, a few bits more are lost in the last place."""
+    env = Environment()
+    medium = Shared(env, math.inf)
+    medium.start(10**15, 1e9)
+    env.run(until=12345.678)
+    flows = [medium.start(bits, 1e9) for bits in range(1, 50)]
+    assert [medium.sent_bits(flow) for flow in flows] == [0] * 49
+    env.run(until=env.now + 1e-3)
+    assert [medium.stop(flow) for flow in flows] == [0.0] * 49
+    assert [medium.sent_bits(flow) for flow in flows] == list(range(1, 50))
+
+
+def test_a_wake_up_that_is_too_early_or_too_late_finishes_nobody() -> None:
+    env = Environment()
+    medium = Shared(env, math.inf)
+    first, second = medium.start(1000, 1000.0), medium.start(1000, 1000.0)
+    env.run(until=1.5)
+    assert first.left_bits is None
+    short = medium.start(100, 1000.0)
+    env.run(until=short.finished)
+    assert env.now == pytest.approx(1.8)
+    medium.stop(first)
+    env.run(until=second.finished)
+    assert env.now == pytest.approx(1.95)
+    env.run()
+    assert medium.carried_bits(0) == 850 + 1000 + 100

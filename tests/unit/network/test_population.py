@@ -8,21 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netfed.network.population import Device, Population
+from netfed.network.availability import Windows
+from netfed.network.population import Device, Population, scatter
 from netfed.network.profiles import PROFILES
-from netfed.network.spec import Devices, Dropout, Fixed, Ideal, LinkClass, Topology, Windows
+from netfed.network.spec import Devices, Dropout, Fixed, Ideal, LinkClass
+from netfed.network.spec import Network as Kind
 from netfed.streams import Streams
 
 KIND = Fixed(LinkClass(rate=20e6, spread=0.5), LinkClass(rate=100e6, spread=0.3), LinkClass(rate=1e9))
 MIXED = {"phone": 0.7, "iot-board": 0.2, "vehicle": 0.1}
 COLUMNS = (
     *("position_m", "base_station", "flops_per_s", "bytes_per_s", "compute_w", "transmit_w", "receive_w", "idle_w"),
-    *("rate_up_bps", "rate_down_bps", "held"),
+    *("rate_up_bps", "rate_down_bps", "held", "phase", "ready_s"),
 )
 
 
-def populate(count: int, seed: int = 5, **devices: Any) -> Population:
-    return Population(Devices(count, **devices), Topology(7), KIND, Streams(seed))
+SITES_M = np.arange(14.0).reshape(7, 2) * 1e5
+
+
+def populate(count: int, seed: int = 5, kind: Kind = KIND, **devices: Any) -> Population:
+    return Population(Devices(count, **devices), SITES_M, 200.0, kind, Streams(seed))
 
 
 def test_more_devices_change_nobody_else() -> None:
@@ -63,16 +68,16 @@ def test_speed_scales_arithmetic_and_memory_alike() -> None:
 
 
 def test_nothing_spreads_unless_told_to() -> None:
-    population = Population(Devices(20), Topology(), Fixed(*[LinkClass(rate=3e6)] * 3), Streams(1))
+    population = populate(20, kind=Fixed(*[LinkClass(rate=3e6)] * 3))
     assert (population.rate_up_bps == 3e6).all()
     assert (population.flops_per_s == PROFILES["phone"].flops_per_s).all()
-    assert np.isinf(Population(Devices(2), Topology(), Ideal(), Streams(1)).rate_down_bps).all()
+    assert np.isinf(populate(2, kind=Ideal()).rate_down_bps).all()
 
 
 def test_device_is_a_view_of_its_row() -> None:
     population = populate(10, profile=MIXED, speed_spread=0.2, dropout=Dropout(upload=0.5))
     device = Device(population, 3, draw=0)
-    for column in COLUMNS[1:]:
+    for column in COLUMNS[1:-2]:
         assert getattr(device, column) == getattr(population, column)[3]
         assert type(getattr(device, column)) in (int, float)
     assert device.dropout == Dropout(upload=0.5)
@@ -131,3 +136,40 @@ def test_waiting_for_the_next_device_finds_one(period: float, share: float, now_
         now_s += later_s - now_s
         waits += 1
         assert waits <= 2
+
+
+def test_devices_are_scattered_about_their_base_stations() -> None:
+    population = populate(50)
+    offsets_m = population.position_m - SITES_M[population.base_station]
+    assert np.linalg.norm(offsets_m, axis=1).max() <= 200.0 / np.sqrt(3)
+    assert offsets_m == pytest.approx(scatter(50, 200.0, Streams(5)), abs=1e-6)
+
+
+def test_devices_are_scattered_uniformly_over_a_hexagon() -> None:
+    spacing_m, count = 200.0, 60_000
+    places = scatter(count, spacing_m, Streams(3))
+    normals = np.exp(1j * np.pi / 3 * np.arange(6))
+    reach_m = places[:, :1] * normals.real + places[:, 1:] * normals.imag
+    assert reach_m.max() <= spacing_m / 2 + 1e-9
+    assert reach_m.max(axis=0) == pytest.approx(np.full(6, spacing_m / 2), rel=0.01)
+    # Second moment of a hexagon of side a about its centre: 5 a^2 / 12; and a circle inside holds its area's share.
+    assert (places**2).sum(axis=1).mean() == pytest.approx(5 / 12 * spacing_m**2 / 3, rel=0.01)
+    inside = (np.linalg.norm(places, axis=1) < spacing_m / 4).mean()
+    assert inside == pytest.approx(np.pi / 16 / (np.sqrt(3) / 2), rel=0.03)
+    assert places.mean(axis=0) == pytest.approx([0, 0], abs=1.0)
+
+
+def test_a_device_without_the_charge_waits_for_its_window_too() -> None:
+    population = populate(1, seed=3, availability=Windows(period=100.0, duration=30.0))
+    opening_s = population.next_available(50.0) if not population.available(50.0)[0] else 50.0
+    assert population.available(opening_s)[0]
+    population.ready_s[0] = opening_s + 10.0
+    assert population.next_available(opening_s - 5.0) == opening_s + 10.0
+    population.ready_s[0] = opening_s + 40.0
+    assert not population.available(opening_s)[0]
+    later_s = population.next_available(opening_s)
+    assert later_s >= opening_s + 40.0
+    assert population.available(later_s)[0]
+    assert not population.available(math.nextafter(later_s, 0))[0]
+    population.ready_s[0] = math.inf
+    assert population.next_available(opening_s) == math.inf

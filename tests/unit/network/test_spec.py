@@ -6,15 +6,16 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from netfed.network.spec import Always, Devices, Dropout, Fixed, Fluid, Ideal, LinkClass, Network, Topology, Windows
+from netfed.network.availability import Windows
+from netfed.network.battery import Battery, Charging
+from netfed.network.spec import Devices, Dropout, Fixed, Fluid, Ideal, LinkClass, Network
+from netfed.network.topology import Hexagonal
 from netfed.plugin import read, write
 
 LINK = LinkClass(rate=1e6)
+CHARGING = {"power": "10 W", "period": "24 h", "duration": "8 h"}
 
 
 def test_checking_a_scenario_needs_no_heavy_import() -> None:
@@ -25,19 +26,25 @@ def test_checking_a_scenario_needs_no_heavy_import() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Topology(base_stations=0), "base_stations must be at least 1"),
-        (lambda: Topology(spacing=0.0), "spacing must be more than 0 m"),
+        (lambda: Hexagonal(base_stations=0), "base_stations must be at least 1"),
+        (lambda: Hexagonal(spacing=0.0), "spacing must be more than 0 m"),
         (lambda: Dropout(upload=1.5), "upload must be from 0 to 1"),
         (lambda: Windows(period=10.0, duration=11.0), r"duration must be .* at most period \(10 s\)"),
         (lambda: Windows(period=10.0, duration=0.0), "duration must be more than 0 s"),
         (lambda: Windows(period=0.0, duration=0.0), "period must be more than 0 s"),
+        (lambda: Charging(power=0.0, period=1.0, duration=1.0), "power must be more than 0 W"),
+        (lambda: Charging(power=1.0, period=1.0, duration=2.0), "duration must be"),
+        (lambda: Battery(capacity=0.0), "capacity must be more than 0 J"),
+        (lambda: Battery(capacity=1.0, initial=(0.9, 0.5)), "initial must be two shares from 0 to 1, the least first"),
+        (lambda: Battery(capacity=1.0, minimum=0.0), "minimum must be more than 0"),
+        (lambda: Battery(capacity=1.0, initial=(0.0, 0.1)), "no device ever has the minimum charge"),
         (lambda: LinkClass(rate=0.0), "rate must be more than 0 bit/s"),
         (lambda: LinkClass(rate=1.0, spread=-1.0), "spread must be 0 or more"),
         (lambda: LinkClass(rate=1.0, latency=-1.0), "latency must be 0 s or more"),
         (lambda: LinkClass(rate=1.0, loss=2.0), "loss must be from 0 to 1"),
         (lambda: Devices(count=0), "count must be at least 1"),
         (lambda: Devices(count=1, speed_spread=-0.1), "speed_spread must be 0 or more"),
-        (lambda: Devices(count=1, profile="fone"), "is none of phone, iot-board, vehicle, did you mean 'phone'"),
+        (lambda: Devices(count=1, profile="fone"), "is none of phone, iot-board, .*, vehicle, did you mean 'phone'"),
         (lambda: Devices(count=1, profile={"phone": 0.5, "tank": 0.5}), "profile: 'tank' is none of phone"),
         (lambda: Devices(count=1, profile={"phone": 0.5}), "profile: the shares add up to 0.5, not to 1"),
         (lambda: Devices(count=1, profile={"phone": 1.5, "vehicle": -0.5}), "profile: the share of 'phone'"),
@@ -53,9 +60,10 @@ def test_refuses_what_makes_no_sense(make: Callable[[], object], message: str) -
 @pytest.mark.parametrize(
     ("spec", "tree"),
     [
-        (Topology, {"base_stations": 7, "spacing": "500 m"}),
+        (Hexagonal, {"base_stations": 7, "spacing": "500 m"}),
         (Devices, {"count": 3, "profile": {"phone": 0.5, "vehicle": 0.5}, "dropout": {"upload": 0.1}}),
         (Devices, {"count": 3, "availability": {"kind": "windows", "period": "24 h", "duration": "8 h"}}),
+        (Devices, {"count": 3, "battery": {"capacity": "15.4 Wh", "initial": [0.3, 1.0], "charging": CHARGING}}),
         (Fluid, {key: {"rate": "20 Mbit/s", "latency": "5 ms"} for key in ("uplink", "downlink", "backhaul")}),
         (Ideal, {}),
     ],
@@ -72,27 +80,3 @@ def test_kinds_have_names() -> None:
 def test_shares_of_profiles() -> None:
     assert Devices(count=1, profile="vehicle").shares == {"vehicle": 1.0}
     assert Devices(count=1, profile={"phone": 0.25, "vehicle": 0.75}).shares == {"phone": 0.25, "vehicle": 0.75}
-
-
-PHASE = st.floats(0, 1, exclude_min=True, exclude_max=True).map(lambda phase: np.array([phase]))
-
-
-@given(PHASE, st.floats(1e-3, 1e6), st.floats(1e-3, 1), st.floats(0, 1e7))
-def test_window_is_the_first_that_ends_after_now(phase: np.ndarray, period: float, share: float, now_s: float) -> None:
-    windows = Windows(period=period, duration=share * period)
-    start_s, end_s = (float(bound[0]) for bound in windows.window(phase, now_s))
-    assert end_s > now_s
-    if share == 1:
-        assert (start_s, end_s) == (now_s, math.inf)
-    else:
-        rounding_s = 8 * math.ulp(max(now_s, period))
-        assert end_s - period <= now_s + rounding_s
-        assert end_s - start_s == pytest.approx(windows.duration, abs=rounding_s)
-        index = start_s / period - phase[0]
-        assert index == pytest.approx(round(index), rel=1e-9, abs=1e-9)
-
-
-def test_always_is_always() -> None:
-    start_s, end_s = Always().window(np.array([0.1, 0.9]), 5.0)
-    assert (start_s <= 5.0).all()
-    assert (end_s == math.inf).all()

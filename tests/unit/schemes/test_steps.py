@@ -11,9 +11,14 @@ from netfed.schemes.steps import Settled, collect, dismiss, round_end, shares
 
 
 @dataclass(frozen=True)
+class Model:
+    version: int = 0
+
+
+@dataclass(frozen=True)
 class Arrival:
     device: str
-    version: int = 0
+    model: Model = Model()
 
 
 class Server:

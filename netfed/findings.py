@@ -1,0 +1,108 @@
+"""What a run has found, in words: the terminal and the report say the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from netfed.amounts import duration, energy, number, size
+from netfed.results import Results
+
+TIE = "\u00a0"
+"""A space at which lines are not broken."""
+
+
+class Line(NamedTuple):
+    """A result, or a line that it is read against.
+
+    Attributes:
+        name: Of the scheme or the reference line.
+        value: Of the metric; minus infinity if there is none.
+        share: Of the highest line, from 0 to 1.
+        remark: How far the result is from here; for the result itself, from where it came.
+    """
+
+    name: str
+    value: float
+    share: float
+    remark: str
+
+
+def title(results: Results) -> str:
+    """Return the name of the run, its scheme and its seed."""
+    return f"{results.manifest.run} · {results.manifest.scheme} · seed {results.manifest.seed}"
+
+
+def standing(results: Results) -> list[Line]:
+    """Return the result among its reference lines, the highest first; nothing before the run has finished."""
+    if results.summary is None:
+        return []
+    scheme, metric, references = results.manifest.scheme, results.summary["metric"], results.summary["references"]
+    last = -math.inf if metric["last"] is None else metric["last"]
+    values = {**references, scheme: last}
+    remarks = {name: _distance(metric["name"], last - value, scheme) for name, value in references.items()}
+    remarks[scheme] = f"first {number(metric['first'])}, best {number(metric['best'])}"
+    top = max(filter(math.isfinite, values.values()), default=0.0)
+    ranked = sorted(values.items(), key=lambda line: -line[1])
+    return [Line(name, value, _share(value, top), remarks[name]) for name, value in ranked]
+
+
+def facts(results: Results) -> dict[str, str]:
+    """Return label and text of all else there is to say, as far as the run has come."""
+    found = _finished(results.summary) if results.summary else _unfinished(results)
+    return {label: text for label, text in found.items() if text}
+
+
+def _finished(outcome: Mapping[str, Any]) -> dict[str, str]:
+    bits, updates, jobs = outcome["bits"], outcome["updates"], outcome["jobs"]
+    energy_j = outcome.get("energy_parts_j", {})
+    sent = ", ".join(f"{size(bits[way])} {way}" for way in ("up", "down", "backhaul"))
+    return {
+        "time": f"{duration(outcome['sim_time_s'])} simulated in {outcome['rounds']} rounds;"
+        f" {duration(outcome['wall_s'])} to compute, {duration(outcome['torch_s'])} CPU",
+        "sent": sent + (f"; of this {size(bits['lost'])} in vain" if bits["lost"] else ""),
+        "energy": _counted(energy(outcome["energy_j"]), _without(energy_j, "cloud"), energy),
+        "cloud": energy(energy_j["cloud"]) if energy_j.get("cloud") else "",
+        "updates": _counted(f"{updates['selected']} selected", _without(updates, "selected")),
+        "lost to": _counted("", _without(outcome["losses"], "late", "dismissed")),
+        "trainings": _counted(f"{jobs['planned']} planned", _without(jobs, "planned")),
+        "digest": f"{outcome['digest'][:16]}, final model {outcome['model_digest'][:16]}",
+    }
+
+
+def _unfinished(results: Results) -> dict[str, str]:
+    head = {"state": results.state, "because": results.status["error"]}
+    if (progress := results.progress) is None:
+        return head
+    name, value = progress.metric
+    return {
+        **head,
+        "round": f"{progress.version} of {progress.versions}",
+        "time": f"{duration(progress.t_s)} simulated",
+        name: number(value),
+        "sent": f"{size(progress.bits)} up and down",
+        "lost": f"{progress.lost} update{'' if progress.lost == 1 else 's'}",
+    }
+
+
+def _share(value: float, top: float) -> float:
+    return max(value / top, 0.0) if top > 0 and math.isfinite(value) else 0.0
+
+
+def _distance(metric: str, gain: float, scheme: str) -> str:
+    if not math.isfinite(gain):
+        return ""
+    amount = f"{abs(gain) * 100:.1f} points" if metric == "accuracy" else number(abs(gain))
+    return f"{scheme} is {amount} {'above' if gain >= 0 else 'below'}"
+
+
+def _counted(total: str, amounts: Mapping[str, Any], unit: Callable[[Any], str] = str) -> str:
+    """``total: amount name, ...``, the largest first, zeros left out; an amount and its name stay on one line."""
+    ranked = sorted(((name, amount) for name, amount in amounts.items() if amount), key=lambda item: -item[1])
+    items = (f"{unit(amount)} {name}".replace(" ", TIE) for name, amount in ranked)
+    return ": ".join(filter(None, [total, ", ".join(items)]))
+
+
+def _without(amounts: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: amount for name, amount in amounts.items() if name not in names}

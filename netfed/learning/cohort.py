@@ -1,0 +1,173 @@
+"""Local trainings that start from one model, side by side in lanes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from netfed.learning.adapters import Adapter
+from netfed.learning.cost import step_cost
+from netfed.learning.draws import JobDraws
+from netfed.learning.executors import Survey
+from netfed.learning.lanes import Lanes, NoLanes, Stack
+from netfed.learning.models.spec import Model
+from netfed.learning.rules.backprop import Backprop
+from netfed.learning.rules.spec import Rule
+from netfed.learning.task import Classification, TaskExamples
+from netfed.learning.tensors import Tensors
+from netfed.streams import Streams
+
+Losses = Callable[[Tensor, Tensor], Tensor]
+
+
+def train_together(
+    stack: Stack,
+    rule: Backprop,
+    losses: Losses,
+    base: Tensors,
+    model: Tensors,
+    shares: Sequence[TaskExamples],
+    seeds: Sequence[int],
+) -> list[Tensors]:
+    """Train ``model`` on each share; return what each training adds to it, within rounding what it adds alone.
+
+    Lanes are in order of their number of steps, so that the active ones are always the first. The longest is doubled
+    where it would otherwise end alone: a lane's bits are those of any width but one.
+
+    Args:
+        stack: Computes it.
+        rule: How they train; each batch is padded to the rule's size, and padding counts for nothing.
+        losses: Loss of each example, from outputs and labels.
+        base: Of the frozen part.
+        model: Where they all start.
+        shares: Each on its own examples.
+        seeds: Of the randomness of each.
+    """
+    lanes = sorted(range(len(shares)), key=lambda lane: -_batches(shares[lane], rule))
+    if len(lanes) == 1 or _batches(shares[lanes[0]], rule) > _batches(shares[lanes[1]], rule):
+        lanes.insert(0, lanes[0])
+    stack.load(base, model, len(lanes))
+    _train(stack, rule, losses, [shares[lane] for lane in lanes], [seeds[lane] for lane in lanes])
+    deltas = dict(zip(lanes, stack.added(model), strict=True))
+    return [deltas[lane] for lane in range(len(shares))]
+
+
+def _batches(share: TaskExamples, rule: Backprop) -> int:
+    """Steps of one epoch."""
+    return -(-len(share) // rule.batch_size)
+
+
+def _train(stack: Stack, rule: Backprop, losses: Losses, shares: Sequence[TaskExamples], seeds: Sequence[int]) -> None:
+    inputs = torch.cat([share.inputs for share in shares]).to(stack.device)
+    pictures = inputs.dim() == 4
+    if pictures:
+        inputs = inputs.movedim(1, -1).contiguous()
+    labels = torch.cat([share.labels for share in shares]).to(stack.device)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    lanes = Lanes(stack, generators, rule.batch_size)
+    descent = rule.descent(stack.parameters)
+    for sizes, examples, weights in _steps(rule, [len(share) for share in shares], generators):
+        if len(sizes) < lanes.width:
+            stack.narrow(len(sizes))
+            descent.narrow(stack.parameters)
+        lanes.sizes = sizes.tolist()
+        index = examples.to(stack.device)
+        batch = inputs.index_select(0, index)
+        with lanes:
+            outputs = stack.module(batch.movedim(-1, 1) if pictures else batch)
+        descent.step(losses(outputs, labels.index_select(0, index)) @ weights.to(stack.device))
+
+
+def _steps(
+    rule: Backprop, counts: Sequence[int], generators: Sequence[Generator]
+) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
+    """Yield, step by step, how many examples each active lane trains on, which, and with what weight.
+
+    Each lane passes over its data in an order of its own, drawn when an epoch of it begins, as it is alone.
+
+    Args:
+        rule: Size of a batch, number of epochs.
+        counts: Examples of each lane, most batches first; those of all lanes lie one after the other.
+        generators: Of each lane.
+
+    Yields:
+        Sizes [lane]; indices and weights [lane * example], padded: the weight of padding is zero.
+    """
+    size = rule.batch_size
+    batches = -(-np.asarray(counts) // size)  # [lane], of one epoch
+    rests = np.asarray(counts) - (batches - 1) * size
+    firsts = torch.tensor(np.cumsum([0, *counts[:-1]]))[:, None]
+    orders = torch.zeros(len(counts), int(batches[0]), size, dtype=torch.int64)  # within the lane's own examples
+    means = torch.ones(size, size).tril() / torch.arange(1, size + 1)[:, None]  # [size of the batch - 1, example]
+    every = torch.arange(len(counts))
+    for step in range(int(batches[0]) * rule.epochs):
+        width = int(np.count_nonzero(batches * rule.epochs > step))
+        places = step % batches[:width]
+        for lane in np.flatnonzero(places == 0).tolist():
+            torch.randperm(counts[lane], generator=generators[lane], out=orders[lane].view(-1)[: counts[lane]])
+        sizes = np.where(places == batches[:width] - 1, rests[:width], size)
+        examples = orders[every[:width], torch.from_numpy(places)] + firsts[:width]
+        yield sizes, examples.view(-1), means[torch.from_numpy(sizes - 1)].view(-1)
+
+
+def survey(task: Classification, model: Model, adapter: Adapter, rule: Rule, streams: Streams) -> Survey:
+    """Look at what devices train, and try whether it can be done in lanes."""
+    module = model.build(task.shape, task.classes, streams.seed("model"))
+    adapter.attach(module, streams.seed("adapter"))
+    module = module.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    state = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+    own = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    own |= {name for name, _ in module.named_buffers()}
+    start = {name: value for name, value in state.items() if name in own}
+    step = partial(_alone, copy.deepcopy(module), replace(rule, epochs=1), task, _some(task, rule.batch_size), 0)
+    return Survey(
+        refusal=_refusal(module, rule, task, state, start),
+        step_flops=step_cost(step).flops,
+        numbers=sum(value.numel() for value in start.values()),
+    )
+
+
+def _refusal(module: nn.Module, rule: Rule, task: Classification, state: Tensors, start: Tensors) -> str | None:
+    """Train a few lanes of unequal shares, one of them in other company, and each alone; say what does not agree."""
+    if not isinstance(rule, Backprop):
+        return f"rule {rule.kind} has no stacked form"
+    trial = Backprop(learning_rate=rule.learning_rate, batch_size=4)
+    shares, seeds = [_some(task, count) for count in (7, 3, 6)], range(3)
+    try:
+        stack = Stack(module, list(start), "cpu")
+        three = train_together(stack, trial, task.losses, state, start, shares, seeds)
+        (last,) = train_together(stack, trial, task.losses, state, start, shares[2:], seeds[2:])
+    except NoLanes as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    ends = [_alone(copy.deepcopy(module), trial, task, share, seed) for share, seed in zip(shares, seeds, strict=True)]
+    for name, value in start.items():
+        if not torch.equal(three[2][name], last[name]):
+            return f"{name} depends on who trains beside it"
+        for lane, end in zip(three, ends, strict=True):
+            alone = end[name] - value
+            if not torch.allclose(lane[name], alone, rtol=0.0, atol=1e-3 * float(alone.abs().max()) + 1e-6):
+                return f"{name} is not what it is alone"
+    return None
+
+
+def _some(task: Classification, count: int) -> TaskExamples:
+    pool = task.pool()
+    index = torch.arange(count) % len(pool)
+    return TaskExamples(pool.inputs[index], pool.labels[index], "")
+
+
+def _alone(module: nn.Module, rule: Rule, task: Classification, share: TaskExamples, seed: int) -> Tensors:
+    generator = torch.Generator().manual_seed(seed)
+    parameters: list[Tensor] = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    with JobDraws(generator):
+        rule.fit(module, parameters, share.inputs, share.labels, task.loss, generator)
+    return {name: tensor.detach() for name, tensor in module.state_dict().items()}

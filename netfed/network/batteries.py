@@ -1,0 +1,148 @@
+"""What is left in every device's battery, in closed form between the moments at which the task draws from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from simpy import Environment, Event, Process
+
+from netfed.errors import SimulationError
+from netfed.network.battery import Battery
+from netfed.network.population import Population
+
+Floats = NDArray[np.float64]
+
+CAUSE = "battery"
+"""Why a device drops whose battery is empty."""
+
+NEGLIGIBLE_J = 1e-6
+"""A battery with no more left than this is empty: a radio transmits with it for a quarter of a microsecond."""
+
+
+class Batteries:
+    """The charge of every device.
+
+    The charge is what it was when a phase of a participation last began or ended, and what the charger could have given
+    since, less what the present phase has drawn, and the capacity at most. The device drops at the moment at which
+    nothing is left. When that will be is not known, since transfers slow each other down, but not before the device
+    could have used up its charge at its greatest power. That is when it is looked at, and if need be again: ever closer
+    to the end, until what is left is negligible.
+
+    Args:
+        env: The clock.
+        battery: What all devices have.
+        population: Their rows; ``ready_s`` is kept up to date.
+
+    Attributes:
+        charge_j: When a phase last began or ended. [device]
+        gained_j: From chargers, up to then. [device]
+    """
+
+    def __init__(self, env: Environment, battery: Battery, population: Population) -> None:
+        least, most = battery.initial
+        share = least + (most - least) * population.streams.uniform("battery", np.arange(len(population)))
+        powers_w = (population.compute_w, population.transmit_w, population.receive_w, population.idle_w)
+        self._env = env
+        self._battery = battery
+        self._population = population
+        self._most_w = np.max(powers_w, axis=0)
+        self._initial_j = share * battery.capacity
+        self._minimum_j = battery.minimum * battery.capacity
+        charging = battery.charging
+        self._given_j = np.zeros(len(population)) if charging is None else charging.given_j(population.phase, env.now)
+        self._first_given_j = self._given_j.copy()
+        self._drawing: dict[int, tuple[Process, Callable[[], float]]] = {}
+        self._watched: set[int] = set()
+        self.charge_j = self._initial_j.copy()
+        self.gained_j = np.zeros(len(population))
+        charged_s = self._charged_s(self.charge_j, self._given_j, population.phase)
+        population.ready_s[:] = np.where(self.charge_j >= self._minimum_j, env.now, charged_s)
+
+    def left_j(self, device_id: int) -> float:
+        """Return what a device has left now, less what its present phase has drawn."""
+        drawing = self._drawing.get(device_id)
+        return self._left_j(device_id, 0.0 if drawing is None else drawing[1](), self._charger_now_j(device_id))
+
+    def begin(self, device_id: int, drawn_j: Callable[[], float]) -> None:
+        """Let the active process draw from a battery; it is interrupted when the battery is empty.
+
+        Args:
+            device_id: Whose battery.
+            drawn_j: Returns what the process has drawn so far.
+
+        Raises:
+            SimulationError: There is no active process.
+        """
+        process = self._env.active_process
+        if process is None:
+            raise SimulationError(f"device {device_id} draws power outside of a process")
+        self._settle(device_id, 0.0)
+        self._drawing[device_id] = (process, drawn_j)
+        if device_id not in self._watched:
+            self._watch(device_id, self.charge_j.item(device_id))
+
+    def end(self, device_id: int, drawn_j: float) -> None:
+        """Take what a process has drawn out of the battery."""
+        del self._drawing[device_id]
+        self._settle(device_id, drawn_j)
+
+    def check(self, spent_j: Floats) -> None:
+        """Make sure that what devices have spent is what their batteries have lost, and gained from chargers.
+
+        Args:
+            spent_j: By the ledger. [device]
+
+        Raises:
+            SimulationError: Energy has vanished or appeared.
+        """
+        drawn_j = self._initial_j + self.gained_j - self.charge_j
+        given_j = self._given_j - self._first_given_j
+        wrong = ~np.isclose(drawn_j, spent_j, rtol=1e-9, atol=NEGLIGIBLE_J)
+        wrong |= (self.gained_j < -NEGLIGIBLE_J) | (self.gained_j > given_j * (1 + 1e-9) + NEGLIGIBLE_J)
+        for index in np.flatnonzero(wrong)[:1]:
+            raise SimulationError(
+                f"device {index} has spent {spent_j[index]} J, but its battery gave {drawn_j[index]} J, "
+                f"of which {self.gained_j[index]} J are from a charger that gave {given_j[index]} J at most"
+            )
+
+    def _settle(self, device_id: int, drawn_j: float) -> None:
+        given_j = self._charger_now_j(device_id)
+        left_j = max(0.0, self._left_j(device_id, drawn_j, given_j))
+        self.gained_j[device_id] += left_j - self.charge_j.item(device_id) + drawn_j
+        self.charge_j[device_id] = left_j
+        self._given_j[device_id] = given_j
+        if left_j < self._minimum_j:
+            phase = self._population.phase.item(device_id)
+            self._population.ready_s[device_id] = self._charged_s(left_j, given_j, phase)
+
+    def _left_j(self, device_id: int, drawn_j: float, given_j: float) -> float:
+        left_j = self.charge_j.item(device_id) + (given_j - self._given_j.item(device_id)) - drawn_j
+        return min(left_j, self._battery.capacity)
+
+    def _charger_now_j(self, device_id: int) -> float:
+        if self._battery.charging is None:
+            return 0.0
+        return float(self._battery.charging.given_j(self._population.phase.item(device_id), self._env.now))
+
+    def _charged_s(self, charge_j: Floats | float, given_j: Floats | float, phase: Floats | float) -> Floats | float:
+        """Return when chargers will have filled batteries to the minimum."""
+        charging = self._battery.charging
+        return np.inf if charging is None else charging.given_s(phase, given_j + self._minimum_j - charge_j)
+
+    def _watch(self, device_id: int, left_j: float) -> None:
+        self._watched.add(device_id)
+        look = self._env.timeout(left_j / self._most_w.item(device_id))
+        look.callbacks.append(partial(self._look, device_id))
+
+    def _look(self, device_id: int, _: Event) -> None:
+        self._watched.remove(device_id)
+        if device_id not in self._drawing:
+            return
+        left_j = self.left_j(device_id)
+        if left_j > NEGLIGIBLE_J:
+            self._watch(device_id, left_j)
+        else:
+            self._drawing[device_id][0].interrupt(CAUSE)

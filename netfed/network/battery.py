@@ -1,0 +1,89 @@
+"""What a user writes about batteries. Light to import."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netfed.network.availability import check_window
+from netfed.units import Fraction, Joules, Seconds, Watts
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
+
+    Floats = NDArray[float64]
+
+
+@dataclass(frozen=True)
+class Charging:
+    """Each device is on its charger for some of each period, at a phase of its own.
+
+    It is the phase of `Windows` too: where both have one period, a device is put on its charger when it becomes
+    available.
+
+    Attributes:
+        power: Of the charger.
+        period: From one start to the next.
+        duration: On the charger, each time.
+    """
+
+    power: Watts
+    period: Seconds
+    duration: Seconds
+
+    def __post_init__(self) -> None:
+        if not 0 < self.power < math.inf:
+            raise ValueError("power must be more than 0 W")
+        check_window(self.period, self.duration)
+
+    def given_j(self, phase: Floats | float, now_s: float) -> Floats:
+        """Return what a charger could have given by now, up to a constant of each device: differences are joules.
+
+        Args:
+            phase: Each device's own, uniform in (0, 1). [device] or one
+            now_s: The present.
+        """
+        import numpy as np
+
+        index = np.floor(now_s / self.period - phase)
+        on_s = np.minimum(now_s - (index + phase) * self.period, self.duration)
+        return np.asarray(self.power * (index * self.duration + on_s))
+
+    def given_s(self, phase: Floats | float, given_j: Floats | float) -> Floats:
+        """Return when a charger will have given so much: the inverse of `given_j`."""
+        import numpy as np
+
+        total_s = given_j / self.power
+        index = np.ceil(total_s / self.duration) - 1
+        return np.asarray((index + phase) * self.period + total_s - index * self.duration)
+
+
+@dataclass(frozen=True)
+class Battery:
+    """What devices run on. Only the task draws from it: capacity is what their owners leave to it.
+
+    Attributes:
+        capacity: Charge when full: milliampere-hours times volts, e.g. 4000 mAh at 3.85 V are 15.4 Wh.
+        initial: Charge at the start as a share of the capacity: least and most, drawn uniformly between them.
+        minimum: Share of the capacity below which a device is not available. One that is at work goes on until the
+            battery is empty.
+        charging: When and how fast it is charged; null: never.
+    """
+
+    capacity: Joules
+    initial: tuple[Fraction, Fraction] = (1.0, 1.0)
+    minimum: Fraction = 0.2
+    charging: Charging | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.capacity < math.inf:
+            raise ValueError("capacity must be more than 0 J")
+        least, most = self.initial
+        if not 0 <= least <= most <= 1:
+            raise ValueError("initial must be two shares from 0 to 1, the least first")
+        if not 0 < self.minimum <= 1:
+            raise ValueError("minimum must be more than 0, or empty devices would take part, and at most 1")
+        if self.charging is None and most < self.minimum:
+            raise ValueError("no device ever has the minimum charge: raise initial, lower minimum, or add charging")

@@ -1,0 +1,45 @@
+"""Keys that a scenario gives though they cannot matter in it: no mistake, but worth a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netfed.codecs.qsgd import QSGD
+from netfed.errors import printable
+from netfed.network.availability import Windows
+from netfed.scenario import Reading, Scenario
+from netfed.schemes.fedavg import FedAvg
+
+
+def notes(reading: Reading) -> list[str]:
+    """Return a line for each key that was written and cannot matter: ``file:line:col: key: why``."""
+    found = []
+    for key, why in _idle(reading.scenario):
+        node = reading.document.find(key.split("."))
+        if node is not None:
+            found.append((node.position(()), f"{key}: {why}"))
+    return [printable(f"{mark}: {note}") for mark, note in sorted(found)]
+
+
+def _idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Yield each key that cannot matter in this scenario, and why."""
+    scheme, network, devices = scenario.scheme, scenario.network, scenario.devices
+    yield "topology.spacing", "no rate depends on where devices are, in this version"
+    if network.kind in ("ideal", "fixed") and scheme.kind != "hierarchical":
+        yield "topology.base_stations", f"in a network of kind {network.kind} no transfer slows another down"
+    if scenario.pretraining is None and scenario.task.split.cloud > 0:
+        yield "task.split.cloud", "nobody learns from the cloud's share, since there is no pretraining"
+    if isinstance(scheme, FedAvg) and scheme.over_selection and scheme.cohort == devices.count:
+        yield "scheme.over_selection", "the cohort is every device already"
+    if scheme.kind == "local":
+        for key in ("codec", "devices.availability", "devices.dropout.download", "devices.dropout.upload"):
+            yield key, "with the scheme local, devices neither send nor receive"
+    if scheme.kind == "central":
+        yield "codec", "with the scheme central, devices send their examples as they are"
+        for key in ("devices.dropout.download", "devices.dropout.compute"):
+            yield key, "with the scheme central, devices only upload"
+    availability = devices.availability
+    if isinstance(availability, Windows) and availability.duration == availability.period:
+        yield "devices.availability", "windows that touch are always open"
+    if isinstance(scenario.codec, QSGD) and scenario.codec.entry_bits == 32:
+        yield "codec.bucket", "entries of 32 bits are the floats themselves, which need no norm"

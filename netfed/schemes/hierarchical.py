@@ -1,0 +1,101 @@
+"""Hierarchical federated averaging (HierFAVG: Liu et al., ICC 2020, arXiv:1905.06641, algorithm 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from netfed.learning.server import Mean, ServerOptimizer
+from netfed.schemes.spec import Scheme
+from netfed.units import Seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from numpy import int64
+    from numpy.typing import NDArray
+
+    from netfed.schemes.edge import Edge
+    from netfed.simulation import Simulation
+
+
+@dataclass(frozen=True)
+class Hierarchical(Scheme, kind="hierarchical"):
+    """Base stations average the updates of their devices; the cloud averages the models of the base stations.
+
+    In a round the cloud sends its model to the base stations of the cohort. Each does ``edge_rounds`` rounds with its
+    devices, over their access links, at a pace of its own, and sends its model back over the backhaul. Both averages
+    are weighted by the examples that the updates come from. A base station whose backhaul loses a model sits out, or
+    has worked in vain.
+
+    Attributes:
+        rounds: Of the cloud.
+        cohort: Devices that take part in a round, wherever they are.
+        edge_rounds: Of a base station in one round of the cloud.
+        deadline: From the start of an edge round; null means none.
+        server: What the cloud makes of the mean gain of the base stations' models.
+    """
+
+    rounds: Annotated[int, Field(ge=1, le=1_000_000)]
+    cohort: Annotated[int, Field(ge=1)]
+    edge_rounds: Annotated[int, Field(ge=1, le=1000)] = 1
+    deadline: Seconds | None = None
+    server: ServerOptimizer = field(default_factory=Mean)
+
+    def __post_init__(self) -> None:
+        if self.deadline == 0:
+            raise ValueError("deadline is 0 s, so that every update would be late; null means none")
+
+    @property
+    def clients(self) -> int:
+        return self.cohort
+
+    @property
+    def versions(self) -> int:
+        return self.rounds
+
+    @property
+    def participations(self) -> int:
+        return self.rounds * self.edge_rounds * self.cohort
+
+    def run(self, sim: Simulation) -> Generator[Any, Any, None]:
+        from netfed.schemes.edge import Edge
+        from netfed.schemes.steps import shares
+
+        edges: dict[int, Edge] = {}
+        for version in range(self.rounds):
+            devices = yield from sim.select(self.cohort, version)
+            serving = sim.population.base_station[devices]
+            at_work = []
+            for index in sorted(set(serving.tolist())):
+                edge = edges.setdefault(index, Edge(sim, index))
+                at_work.append(sim.env.process(self._serve(sim, edge, devices[serving == index])))
+            yield sim.env.all_of(at_work)
+            back = [work.value for work in at_work if work.value and work.value.arrivals]
+            models = [edge.model.weights for edge in back]
+            weights = shares([edge.examples for edge in back])
+            mean = sim.aggregator.mean_of_models(models, weights, sim.model.received) if back else None
+            sim.step(mean, sum(len(edge.arrivals) for edge in back), self.server)
+
+    def _serve(self, sim: Simulation, edge: Edge, devices: NDArray[int64]) -> Generator[Any, Any, Edge | None]:
+        """A base station's part in a round; its value is the base station, or None if its model was lost."""
+        from simpy import Store
+
+        from netfed.errors import TransferLost
+        from netfed.schemes.steps import collect, dismiss, round_end
+
+        first = sim.model.version * self.edge_rounds
+        try:
+            yield from edge.receive()
+            for draw in range(first, first + self.edge_rounds):
+                inbox = Store(sim.env)
+                clients = [edge.start(device, inbox) for device in sim.participants(devices, draw)]
+                arrivals = yield from collect(edge, inbox, len(clients), round_end(edge, clients, self.deadline))
+                yield from dismiss(edge, clients, inbox, "late")
+                edge.advance(arrivals)
+            yield from edge.send()
+        except TransferLost:
+            return None
+        return edge

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+from pydantic import Field
+
+from netfed.document import read
+from netfed.keys import inside, keys, spelled_out
+from netfed.plugin import Plugin
+
+
+class Codec(Plugin): ...
+
+
+@dataclass(frozen=True)
+class Plain(Codec, kind="plain"):
+    level: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True)
+class Chain(Codec, kind="chain"):
+    first: Codec
+    then: Codec | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    codec: Codec
+    name: str = ""
+    either: str | Codec = ""
+    many: tuple[Codec, ...] = ()
+    named: dict[str, Codec] | None = None
+
+
+def test_keys_are_those_of_the_dataclass_or_of_the_kind() -> None:
+    assert list(keys(Question)) == ["codec", "name", "either", "many", "named"]
+    assert list(keys(Codec, "chain")) == ["kind", "first", "then"]
+    assert list(keys(Codec | None, "plain")) == ["kind", "level"]
+    assert list(keys(Codec)) == list(keys(Codec, "zip")) == list(keys(Codec, 3)) == ["kind"]
+    assert keys(int) == keys(dict[str, Codec]) == {}
+
+
+def test_what_is_inside_has_a_type_where_one_is_known() -> None:
+    assert inside(Question, "codec") is Codec
+    assert inside(tuple[Codec, ...], 3) is Codec
+    assert inside(dict[str, Codec] | None, "any") is Codec
+    assert inside(Question, "no key") is object
+    assert inside(Codec, "level", "plain") is int
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("codec: plain", {"codec": {"kind": "plain"}}),
+        ("codec: {kind: chain, first: plain}", {"codec": {"kind": "chain", "first": {"kind": "plain"}}}),
+        ("codec: {kind: chain, then: zip}", {"codec": {"kind": "chain", "then": {"kind": "zip"}}}),
+        ("many: [plain, {kind: plain}]", {"many": [{"kind": "plain"}, {"kind": "plain"}]}),
+        ("named: {a: plain}", {"named": {"a": {"kind": "plain"}}}),
+        ("codec: {first: plain}", {"codec": {"first": "plain"}}),
+        ("codec: {kind: zip, first: plain}", {"codec": {"kind": "zip", "first": "plain"}}),
+        ("name: plain", {"name": "plain"}),
+        ("either: plain", {"either": "plain"}),
+        ("many: plain", {"many": "plain"}),
+        ("unknown: {codec: plain}", {"unknown": {"codec": "plain"}}),
+        ("codec: 3", {"codec": 3}),
+        ("plain", "plain"),
+    ],
+)
+def test_a_bare_name_of_a_kind_is_spelled_out(written: str, meant: object) -> None:
+    assert spelled_out(Question, read(written, "s.yaml")).plain() == meant
+
+
+def test_what_is_spelled_out_stands_where_it_stood() -> None:
+    root = spelled_out(Question, read("name: x\ncodec: plain\n", "s.yaml"))
+    assert str(root.position(("codec", "kind"))) == "s.yaml:2:1"

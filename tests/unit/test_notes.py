@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netfed.notes import notes
+from netfed.scenario import loads, read
+from netfed.sources import shipped
+from tests.conftest import FIXED, SMALL, Play
+
+LOCAL = "scheme={kind: local, rounds: 2, devices: 3}"
+CENTRAL = "scheme={kind: central, rounds: 2, devices: 3}"
+WINDOWS = "devices.availability={kind: windows, period: %s}"
+ALL = "scheme={kind: fedavg, rounds: 2, cohort: 8}"
+
+
+def noted(tmp_path: Path, *sets: str, text: str = SMALL) -> list[str]:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    return [line.removeprefix(f"{tmp_path}/") for line in notes(read(file, sets=sets))]
+
+
+def test_a_key_that_cannot_matter_is_noted_where_it_was_written(tmp_path: Path) -> None:
+    cloud = "mine.yaml:6:11: task.split.cloud: nobody learns from the cloud's share, since there is no pretraining"
+    assert noted(tmp_path) == [cloud]
+    assert noted(tmp_path, "topology={kind: hexagonal, spacing: 200 m}") == [
+        cloud,
+        "--set topology={kind: hexagonal, spacing: 200 m}: topology.spacing: "
+        "no rate depends on where devices are, in this version",
+    ]
+
+
+def test_a_default_is_not_noted(tmp_path: Path) -> None:
+    assert noted(tmp_path, "task.split.cloud=0") == []
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_scenarios_that_come_with_netfed_give_nothing_in_vain(name: str) -> None:
+    assert notes(read(name)) == []
+    assert notes(read(name, short=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "sets", "written", "values"),
+    [
+        ("topology.spacing", [FIXED], "topology={kind: hexagonal, spacing: %s}", ("1 m", "9 km")),
+        ("topology.base_stations", [FIXED], "topology={kind: hexagonal, base_stations: %s}", ("1", "19")),
+        ("scheme.over_selection", [ALL], "scheme.over_selection=%s", ("0.1", "3")),
+        ("codec", [LOCAL], "codec={kind: topk, fraction: %s}", ("0.1", "0.9")),
+        ("codec", [CENTRAL], "codec={kind: topk, fraction: %s}", ("0.1", "0.9")),
+        ("codec.bucket", [], "codec={kind: qsgd, entry_bits: 32, bucket: %s}", ("8", "64")),
+        ("devices.availability", [LOCAL], WINDOWS, ("2 s, duration: 1 s", "2 s, duration: 1 ms")),
+        ("devices.availability", [], WINDOWS, ("2 s, duration: 2 s", "1 s, duration: 1 s")),
+        ("devices.dropout.download", [LOCAL], "devices.dropout.download=%s", ("0", "0.9")),
+        ("devices.dropout.upload", [LOCAL], "devices.dropout.upload=%s", ("0", "0.9")),
+        ("devices.dropout.download", [CENTRAL], "devices.dropout.download=%s", ("0", "0.9")),
+        ("devices.dropout.compute", [CENTRAL], "devices.dropout.compute=%s", ("0", "0.9")),
+    ],
+)
+def test_what_is_noted_does_not_matter(
+    play: Play, tmp_path: Path, key: str, sets: list[str], written: str, values: tuple[str, str]
+) -> None:
+    one, other = (written % value for value in values)
+    for override in (one, other):
+        assert any(f": {key}: " in line for line in noted(tmp_path, *sets, override))
+    assert play(*sets, one).rounds == play(*sets, other).rounds
+
+
+@pytest.mark.parametrize(
+    ("key", "sets"),
+    [
+        ("topology.base_stations", [FIXED.replace("fixed", "fluid"), "topology={kind: hexagonal, base_stations: 1}"]),
+        ("scheme.over_selection", ["scheme.over_selection=0.5"]),
+        ("codec", ["codec=float32"]),
+        ("devices.availability", ["devices.availability={kind: windows, period: 2 s, duration: 1 s}"]),
+        ("codec.bucket", ["codec={kind: qsgd, bucket: 64}"]),
+        ("task.split.cloud", ["pretraining={kind: backprop, learning_rate: 0.1}"]),
+    ],
+)
+def test_what_may_matter_is_not_noted(tmp_path: Path, key: str, sets: list[str]) -> None:
+    assert loads(SMALL, "mine.yaml", sets=sets)
+    assert not any(f": {key}: " in line for line in noted(tmp_path, *sets))
