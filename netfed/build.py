@@ -55,7 +55,8 @@ def build(scenario: Scenario, store: Path, workers: int | None = None) -> Experi
     executor = scenario.executor.serving(partial(survey, task, *learner, streams))
     provenance = fingerprint(executor.numerics, foreign_sources(modules))
     pool = executor.pool(workers)
-    graph = Graph(Store(store, provenance["namespace"]), pool, executor.lazy)
+    tolerant = scenario.on_bad_update == "quarantine"
+    graph = Graph(Store(store, provenance["namespace"]), pool, executor.lazy, tolerant)
     trainer = Trainer(graph, task, *learner, scenario.pretraining, streams)
     simulation = Simulation(
         env=env,
@@ -74,6 +75,7 @@ def build(scenario: Scenario, store: Path, workers: int | None = None) -> Experi
         references=scenario.references,
         window=executor.window,
         evaluate_every=scenario.evaluate_every,
+        on_bad_update=scenario.on_bad_update,
         fingerprint=provenance,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from netfed.errors import Dropped, SimulationError, TransferLost
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netfed.learning.trainer import Trainer
     from netfed.network.link import Link
     from netfed.network.population import Device
+    from netfed.recorder import Row
     from netfed.simulation import GlobalModel
 
 
@@ -38,7 +39,7 @@ class Server(Protocol):
     def lose(self, device: Device, version: int, cause: str) -> None: ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class Arrival:
     """An update that has reached the server.
 
@@ -47,12 +48,14 @@ class Arrival:
         model: The one that it was trained from.
         examples: Number of examples that it was trained on.
         payload: What came over the uplink.
+        row: Where the records tell of it, once it is acknowledged.
     """
 
     device: Device
     model: GlobalModel
     examples: int
     payload: Payload
+    row: Row = field(default_factory=dict)
 
     @property
     def sent(self) -> Node:

@@ -29,6 +29,10 @@ class ComputationFailed(RunFailed):
     """A node's computation raised: a model, a plug-in, or netfed itself. ``__cause__`` is what it raised."""
 
 
+class MisshapenError(Exception):
+    """An update does not have the names, shapes and types of the model."""
+
+
 class RunFolderError(Exception):
     """A run folder is missing, damaged, or written by another version. ``str`` names the file and the remedy."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from simpy.core import EmptySchedule
 
 from netfed.errors import RunFailed
 from netfed.graph import Node
-from netfed.learning.references import reference_lines
+from netfed.learning.references import planned, reference_lines
 from netfed.learning.tensors import require_finite, tensors_digest
 from netfed.progress import Progress
 from netfed.recorder import Row
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from netfed.learning.executors import Pool
     from netfed.schemes.spec import Scheme
 
+_BAD_IN_A_ROW = 10
+
 
 @dataclass(frozen=True)
 class Window:
@@ -30,10 +33,13 @@ class Window:
     Attributes:
         rounds: One row an aggregation; the first of all is version 0.
         events: What happened on devices and links up to the last of them.
+        quarantined: Updates that were kept out of them: device, version, cause, detail and, of one that failed, its
+            traceback.
     """
 
     rounds: list[Row]
     events: list[Row]
+    quarantined: list[Row]
 
 
 class Experiment:
@@ -46,6 +52,7 @@ class Experiment:
         references: Which reference lines to compute: pretrained, central, local.
         window: Aggregations by which the clock may run ahead of the tensors.
         evaluate_every: Aggregations from one evaluation to the next; the last one is always evaluated. 0: none is.
+        on_bad_update: ``quarantine`` keeps bad updates out of the mean; ``fail`` ends the run at the first.
         fingerprint: What values are computed with (`namespace.fingerprint`).
     """
 
@@ -57,6 +64,7 @@ class Experiment:
         references: Sequence[str] = (),
         window: int = 1,
         evaluate_every: int = 1,
+        on_bad_update: str = "quarantine",
         fingerprint: Mapping[str, str] | None = None,
     ) -> None:
         self.simulation = simulation
@@ -69,27 +77,22 @@ class Experiment:
         self._last_row: Row = {}
         self._scores: list[float] = []
         self._reference_scores: dict[str, float] = {}
+        self._on_bad_update = on_bad_update
         self._idle_rounds = 0
+        self._quarantined: Counter[str] = Counter()
+        self._bad_in_a_row = 0
 
     def windows(self) -> Iterator[Window]:
         """Play the scheme to its end, a window of aggregations at a time.
 
         Raises:
-            RunFailed: Training has diverged, or no update can ever arrive.
+            ComputationFailed: Training, or an evaluation, raised.
+            RunFailed: Training has diverged, updates are bad beyond what is tolerated, or none can ever arrive.
             RunFolderError: A stored value is damaged.
-            SimulationError: netfed or a plug-in broke an invariant, or a client's training raised.
+            SimulationError: netfed or a plug-in broke an invariant.
         """
         sim = self.simulation
-        protocol = sim.env.process(self._protocol())
-        while not protocol.processed:
-            try:
-                while not protocol.processed and not self._window_is_full():
-                    sim.env.step()
-            except EmptySchedule as error:
-                raise RunFailed(
-                    f"nothing can happen after {sim.env.now:g} s: no client is at work, no device becomes available, "
-                    "and the scheme still waits"
-                ) from error
+        for _ in self._played():
             yield self._read_window()
         self._reference_scores = reference_lines(
             self._references, sim.trainer, sim.graph, len(sim.population), self.scheme.participations
@@ -121,12 +124,9 @@ class Experiment:
         (model,) = sim.graph.read([sim.model.weights])
         require_finite(model, f"version {sim.model.version}")
         scores: list[float | None] = [*self._scores] or [None]
-        devices_j = sim.network.ledger.totals_j()
         return {
-            "scheme": self.scheme.kind,
-            "rounds": sim.model.version,
-            "rounds_without_updates": self._idle_rounds,
-            "sim_time_s": self._last_row["t_s"],
+            **self.account(),
+            "quarantined": dict(sorted(self._quarantined.items())),
             "metric": {
                 "name": "accuracy",
                 "first": scores[0],
@@ -134,16 +134,61 @@ class Experiment:
                 "best": max(scores, key=lambda score: score or 0.0),
             },
             "references": self._reference_scores,
-            "bits": sim.bits(),
-            "energy_j": math.fsum(devices_j.values()),
-            "energy_parts_j": {**devices_j, "cloud": sim.cloud_j},
-            "updates": {name: sim.tally[name] for name in ("selected", "arrived", "late", "lost", "dismissed")},
-            "losses": dict(sorted(sim.losses.items())),
             "jobs": sim.graph.counts("update"),
             "reference_jobs": sim.graph.counts("reference")["trained"],
             "torch_s": self._pool.cpu_s,
             "model_digest": tensors_digest(model),
         }
+
+    def account(self) -> dict[str, Any]:
+        """Return what was simulated up to the last window: the part of the results that needs no value."""
+        sim = self.simulation
+        devices_j = sim.network.ledger.totals_j()
+        return {
+            "scheme": self.scheme.kind,
+            "rounds": sim.model.version,
+            "rounds_without_updates": self._idle_rounds,
+            "sim_time_s": self._last_row["t_s"],
+            "bits": sim.bits(),
+            "energy_j": math.fsum(devices_j.values()),
+            "energy_parts_j": {**devices_j, "cloud": sim.cloud_j},
+            "updates": {name: sim.tally[name] for name in ("selected", "arrived", "late", "lost", "dismissed")},
+            "losses": dict(sorted(sim.losses.items())),
+        }
+
+    def rehearse(self) -> Iterator[list[Node]]:
+        """Play the scheme to its end as `windows` does, but compute nothing.
+
+        Yields:
+            What `windows` would read at the end of each window, and, at last, for the reference lines.
+
+        Raises:
+            RunFailed: No update can ever arrive.
+        """
+        sim = self.simulation
+        for _ in self._played():
+            published, _evaluations, nodes = self._take_window()
+            self._pass(published)
+            sim.recorder.take()
+            yield nodes
+        lines = planned(self._references, sim.trainer, len(sim.population), self.scheme.participations)
+        yield [node for line in lines.values() for node in line]
+        sim.network.check_conservation()
+
+    def _played(self) -> Iterator[None]:
+        """Play the scheme to its end, with a pause whenever a window is full."""
+        env = self.simulation.env
+        protocol = env.process(self._protocol())
+        while not protocol.processed:
+            try:
+                while not protocol.processed and not self._window_is_full():
+                    env.step()
+            except EmptySchedule as error:
+                raise RunFailed(
+                    f"nothing can happen after {env.now:g} s: no client is at work, no device becomes available, "
+                    "and the scheme still waits"
+                ) from error
+            yield
 
     def _protocol(self) -> Generator[Event, Any, None]:
         yield from self.simulation.pretrain()
@@ -156,20 +201,59 @@ class Experiment:
 
     def _read_window(self) -> Window:
         sim = self.simulation
+        published, evaluations, nodes = self._take_window()
+        sim.graph.settle(nodes)
+        quarantined = [fault for version in published for fault in self._inspect(version)]
+        for version, evaluation in zip(published, evaluations, strict=True):
+            if evaluation is not None:
+                version.row.update(sim.graph.read([evaluation])[0])
+                self._scores.append(_finite(version.row))
+        self._pass(published)
+        return Window([version.row for version in published], sim.recorder.take(), quarantined)
+
+    def _take_window(self) -> tuple[list[Published], list[Node | None], list[Node]]:
+        """Return the versions published since the last window, the evaluation of each that is due, and what to read."""
+        sim = self.simulation
         published, sim.published = sim.published, []
         states, sim.states = sim.states, []
         evaluations = [self._evaluation(version) for version in published]
         due = [evaluation for evaluation in evaluations if evaluation is not None]
         models = [version.model.weights for version in published]
         memories = [version.model.memory for version in published if version.model.memory is not None]
-        sim.graph.settle([*models, *memories, *states, *due])
-        for version, evaluation in zip(published, evaluations, strict=True):
-            if evaluation is not None:
-                version.row.update(sim.graph.read([evaluation])[0])
-                self._scores.append(_finite(version.row))
-            self._last_row = version.row
-            self._idle_rounds += version.model.version > 0 and not version.row["arrived"]
-        return Window([version.row for version in published], sim.recorder.take())
+        faults = [inspection.faults for version in published for inspection in version.inspections]
+        return published, evaluations, [*models, *memories, *states, *due, *faults]
+
+    def _pass(self, published: Sequence[Published]) -> None:
+        """Leave versions behind."""
+        self._idle_rounds += sum(version.model.version > 0 and not version.row["arrived"] for version in published)
+        self._last_row = published[-1].row
+
+    def _inspect(self, published: Published) -> Iterator[Row]:
+        """Note in the records which updates of a version were bad, and yield these.
+
+        Raises:
+            RunFailed: One was, or too many in a row were.
+        """
+        for inspection in published.inspections:
+            (faults,) = self.simulation.graph.read([inspection.faults])
+            for arrival, fault in zip(inspection.arrivals, faults, strict=True):
+                if fault is None:
+                    self._bad_in_a_row = 0
+                    continue
+                self._quarantined[fault["cause"]] += 1
+                self._bad_in_a_row += 1
+                arrival.row.update(cause=fault["cause"], detail=fault["detail"])
+                published.row["quarantined"] = int(published.row["quarantined"] or 0) + 1
+                update = f"the update of device {arrival.device.id} on version {arrival.model.version} is bad"
+                remedy = "; lower rule.learning_rate" if fault["cause"] == "not-finite" else ""
+                if self._on_bad_update == "fail":
+                    raise RunFailed(f"{update}: {fault['detail']}{remedy}, or keep it out: on_bad_update: quarantine")
+                if self._bad_in_a_row == _BAD_IN_A_ROW:
+                    failure = RunFailed(f"{update}, as {_BAD_IN_A_ROW - 1} before it were: {fault['detail']}{remedy}")
+                    if "traceback" in fault:
+                        failure.add_note(fault["traceback"])
+                    raise failure
+                yield {"device": arrival.device.id, "version": arrival.model.version, **fault}
 
     def _evaluation(self, published: Published) -> Node | None:
         version, every = published.model.version, self._evaluate_every

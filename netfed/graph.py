@@ -122,9 +122,10 @@ class Node:
         reads: What ``compute`` is called with, in order; let go of once the value is known.
         form: How it is stored; None means that it is not.
         label: Names it to a user when its computation fails.
+        fallible: Its failure is its value (`ComputationFailed`), and the failure of whatever fallible reads it.
     """
 
-    __slots__ = ("compute", "form", "key", "kind", "label", "reads", "status", "value")
+    __slots__ = ("compute", "fallible", "form", "key", "kind", "label", "reads", "status", "value")
 
     def __init__(
         self,
@@ -134,6 +135,7 @@ class Node:
         compute: Callable[..., Any],
         form: Form | None,
         label: str,
+        fallible: bool,
     ) -> None:
         self.kind = kind
         self.key: str = digest(kind, recipe, [node.key for node in reads])
@@ -141,6 +143,7 @@ class Node:
         self.compute: Callable[..., Any] | None = compute
         self.form = form
         self.label = label
+        self.fallible = fallible
         self.status = "planned"
         self.value: Any = _MISSING
 
@@ -154,7 +157,7 @@ class Node:
         self.reads = ()
 
 
-Step = tuple[str, Callable[..., Any], Sequence[Any]]
+Step = tuple[str, Callable[..., Any], Sequence[Any], bool]
 BEFORE: Any = object()
 """Stands for the value of the step before."""
 
@@ -163,7 +166,7 @@ class Chain:
     """Steps that are computed in one go, each from the one before it.
 
     Args:
-        steps: Label, function and arguments of each, ``BEFORE`` among them.
+        steps: Label, function and arguments of each, ``BEFORE`` among them, and whether it is fallible.
 
     Attributes:
         label: Names the first step to a user when it fails.
@@ -171,25 +174,38 @@ class Chain:
         values: Its arguments.
     """
 
-    __slots__ = ("_following", "compute", "label", "values")
+    __slots__ = ("_fallible", "_following", "compute", "label", "values")
 
     def __init__(self, steps: Sequence[Step]) -> None:
-        (self.label, self.compute, self.values), *self._following = steps
+        (self.label, self.compute, self.values, self._fallible), *self._following = steps
 
     def __call__(self) -> list[Any]:
         """Return the value of each step.
 
         Raises:
-            ComputationFailed: A step raised; the message names it, its cause is chained.
+            ComputationFailed: A step raised that is not fallible; the message names it, its cause is chained.
         """
-        return self.after(attempt(self.label, self.compute, *self.values))
+        return self.after(_try(self.label, self.compute, self.values, self._fallible))
 
     def after(self, first: Any) -> list[Any]:
         """Return the value of each step, that of the first being known. Raises as a call does."""
         results = [first]
-        for label, compute, values in self._following:
-            results.append(attempt(label, compute, *(results[-1] if value is BEFORE else value for value in values)))
+        for label, compute, values, fallible in self._following:
+            known = [results[-1] if value is BEFORE else value for value in values]
+            results.append(_try(label, compute, known, fallible))
         return results
+
+
+def _try(label: str, compute: Callable[..., Any], values: Sequence[Any], fallible: bool) -> Any:
+    if not fallible:
+        return attempt(label, compute, *values)
+    for value in values:
+        if isinstance(value, ComputationFailed):
+            return value
+    try:
+        return attempt(label, compute, *values)
+    except ComputationFailed as failure:
+        return failure
 
 
 def attempt(label: str, compute: Callable[..., Any], *values: Any) -> Any:
@@ -217,12 +233,14 @@ class Graph:
         execute: Runs chains that do not depend on each other and yields their values in the same order.
         lazy: If false, each node is computed when it is made, whether anyone reads it or not. The values are the
             same; it is there to show just that, and what laziness saves.
+        tolerant: Whether nodes may be fallible; if not, the first computation that raises ends it all.
     """
 
-    def __init__(self, store: Store, execute: Execute, lazy: bool = True) -> None:
+    def __init__(self, store: Store, execute: Execute, lazy: bool = True, tolerant: bool = False) -> None:
         self._store = store
         self._execute = execute
         self._lazy = lazy
+        self._tolerant = tolerant
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def node(
@@ -233,9 +251,10 @@ class Graph:
         compute: Callable[..., Any],
         form: Form | None = None,
         label: str = "",
+        fallible: bool = False,
     ) -> Node:
         """Plan a value: ``compute(*values of reads)``, a function of the recipe and of ``reads`` alone."""
-        node = Node(kind, recipe, reads, compute, form, label or kind)
+        node = Node(kind, recipe, reads, compute, form, label or kind, fallible and self._tolerant)
         self._counts[kind, "planned"] += 1
         if not self._lazy:
             self.settle([node])
@@ -306,7 +325,7 @@ class Graph:
         for before, node in zip((None, *chain), chain, strict=False):
             assert node.compute is not None
             values = [BEFORE if read is before else self._value(read) for read in node.reads]
-            steps.append((node.label, node.compute, values))
+            steps.append((node.label, node.compute, values, node.fallible))
         return Chain(steps)
 
     def _keep(self, node: Node, value: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class TensorSpec(NamedTuple):
@@ -29,3 +30,14 @@ class TensorSpec(NamedTuple):
 
 Layout = dict[str, TensorSpec]
 """By name, in the order of transmission."""
+
+
+def mismatch(tensors: Mapping[str, Any], layout: Layout) -> str:
+    """Return how tensors differ from a layout, in words; nothing if they do not."""
+    if tensors.keys() != layout.keys():
+        return f"it has {', '.join(tensors) or 'nothing'}, not {', '.join(layout)}"
+    for name, spec in layout.items():
+        shape, dtype = tuple(tensors[name].shape), str(tensors[name].dtype).removeprefix("torch.")
+        if (shape, dtype) != (spec.shape, spec.dtype):
+            return f"{name} is {dtype} {list(shape)}, not {spec.dtype} {list(spec.shape)}"
+    return ""

@@ -19,9 +19,11 @@ class Recorder:
         self._now = now
         self._rows: list[Row] = []
 
-    def row(self, kind: str, **fields: Scalar) -> None:
-        """Append one row; ``t_s`` and ``kind`` come first."""
-        self._rows.append({"t_s": self._now(), "kind": kind, **fields})
+    def row(self, kind: str, **fields: Scalar) -> Row:
+        """Append one row and return it; ``t_s`` and ``kind`` come first. Until it is taken, fields may be added."""
+        row: Row = {"t_s": self._now(), "kind": kind, **fields}
+        self._rows.append(row)
+        return row
 
     def take(self) -> list[Row]:
         """Return the rows since the last call, in the order they were recorded."""

@@ -185,6 +185,8 @@ def _record(experiment: Experiment, folder: RunFolder, stop: threading.Event, wa
     """Play the experiment into the folder; return false if a stop was requested before its end."""
     committed_s = time.monotonic()
     for window in experiment.windows():
+        if window.quarantined and not folder.replaying:
+            folder.note(window.quarantined)
         folder.record(window.rounds, window.events)
         if watch is not None:
             watch(experiment.progress)

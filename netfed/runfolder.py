@@ -185,9 +185,18 @@ class RunFolder:
         if self._seen() == self._committed() and self.manifest.digest not in ("", self._digest()):
             raise RunFolderError(f"{self.path}: events before round row {self._rounds.seen} are not those recorded")
 
+    @property
+    def replaying(self) -> bool:
+        """Whether rows on record have yet to be replayed."""
+        return any(seen < committed for seen, committed in zip(self._seen(), self._committed(), strict=True))
+
+    def note(self, errors: Iterable[Mapping[str, Any]]) -> None:
+        """Append to ``errors.jsonl``."""
+        _append(self.path / "errors.jsonl", "".join(json.dumps({"time": _now(), **error}) + "\n" for error in errors))
+
     def commit(self, progress: Mapping[str, Any]) -> None:
         """Make all rows so far count. While a replay has not caught up with the last commit, do nothing."""
-        if any(seen < committed for seen, committed in zip(self._seen(), self._committed(), strict=True)):
+        if self.replaying:
             return
         rounds = self.path / ROUNDS
         with _naming(rounds), rounds.open("ab") as file:
@@ -228,8 +237,7 @@ class RunFolder:
         """Note why the run ended, as far as the disk lets us."""
         with suppress(OSError):
             self.log("".join(traceback.format_exception(error)))
-            entry = {"time": _now(), "type": type(error).__name__, "message": str(error)}
-            _append(self.path / "errors.jsonl", json.dumps(entry) + "\n")
+            self.note([{"type": type(error).__name__, "message": str(error)}])
             self.report("failed", str(error))
 
     def discard(self) -> None:

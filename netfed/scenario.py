@@ -123,6 +123,9 @@ class Scenario:
             one place) and ``local`` (each device alone, the mean over at most 100 of them), the latter two given as
             many epochs per example as the scheme gives at the most.
         evaluate_every: Aggregations from one evaluation to the next; the last one is always evaluated. 0: none is.
+        on_bad_update: What becomes of an update whose training failed, that is misshapen, has numbers that are not
+            finite, or whose norm is more than ten times the median of its round: ``quarantine`` keeps it out of the
+            mean and notes it, ``fail`` ends the run.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -144,6 +147,7 @@ class Scenario:
     executor: Executor = field(default_factory=Auto)
     references: tuple[Literal["pretrained", "central", "local"], ...] = ()
     evaluate_every: Annotated[int, Field(ge=0)] = 1
+    on_bad_update: Literal["quarantine", "fail"] = "quarantine"
 
     def __post_init__(self) -> None:
         wanted, there = self.scheme.clients, self.devices.count

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from simpy import Environment, Event, Process, Store
 from netfed.client import Arrival, participate
 from netfed.errors import RunFailed
 from netfed.graph import Graph, Node
-from netfed.learning.aggregate import Aggregator
+from netfed.learning.aggregate import Aggregator, Average
 from netfed.learning.server import Mean, ServerOptimizer
 from netfed.network.population import Device
 from netfed.recorder import Recorder, Row, Scalar
@@ -56,6 +56,18 @@ class GlobalModel:
         return self.published or self.weights
 
 
+class Inspection(NamedTuple):
+    """What came of the updates of one mean.
+
+    Attributes:
+        faults: Node of what is wrong with each.
+        arrivals: In the same order.
+    """
+
+    faults: Node
+    arrivals: list[Arrival]
+
+
 @dataclass(frozen=True)
 class Published:
     """A version of the global model at the moment when it was published.
@@ -63,11 +75,13 @@ class Published:
     Attributes:
         row: What had happened until then: simulated time, updates, bits, joules.
         model: Its value.
+        inspections: Of the updates that it is made of.
         evaluate: Plans its evaluation.
     """
 
     row: Row
     model: GlobalModel
+    inspections: list[Inspection]
     evaluate: Callable[[Node], Node]
 
 
@@ -92,6 +106,7 @@ class Simulation:
         cloud_j: What the server has spent on computing.
         published: Versions since somebody last took them away.
         states: Of devices, committed since somebody last took them away.
+        inspections: Of the updates of the next version.
     """
 
     def __init__(
@@ -121,6 +136,7 @@ class Simulation:
         self.cloud_j = 0.0
         self.published: list[Published] = []
         self.states: list[Node] = []
+        self.inspections: list[Inspection] = []
         self._busy = np.zeros(len(self.population), bool)
         self._begun = np.zeros(len(self.population), np.int64)
         self._lost_in_a_row = 0
@@ -150,9 +166,9 @@ class Simulation:
             causes = ", ".join(f"{count} {cause}" for cause, count in self.losses.most_common(3))
             raise RunFailed(f"{_LOST_IN_A_ROW} participations in a row brought no update (so far: {causes})")
 
-    def record(self, kind: str, **fields: Scalar) -> None:
-        """Record an event at the present simulated time."""
-        self.recorder.row(kind, **fields)
+    def record(self, kind: str, **fields: Scalar) -> Row:
+        """Record an event at the present simulated time; return its row."""
+        return self.recorder.row(kind, **fields)
 
     # What a scheme does.
 
@@ -206,13 +222,19 @@ class Simulation:
             self.states.append(arrival.payload.state)
         version = arrival.model.version
         staleness = self.model.version - version
-        self.record("arrival", device=arrival.device.id, version=version, staleness=staleness)
+        arrival.row = self.record("arrival", device=arrival.device.id, version=version, staleness=staleness)
 
-    def mean(self, arrivals: Sequence[Arrival], weights: Sequence[float]) -> Node:
-        """Plan the weighted sum of the arrivals' updates, in order of device."""
+    def mean(self, arrivals: Sequence[Arrival], weights: Sequence[float]) -> tuple[Average, Inspection]:
+        """Plan the mean of the arrivals' updates, in order of device, and what is wrong with them."""
         pairs = zip(arrivals, weights, strict=True)
         by_device = sorted(pairs, key=lambda pair: (pair[0].device.id, pair[0].device.draw))
-        return self.aggregator.mean([arrival.sent for arrival, _ in by_device], [weight for _, weight in by_device])
+        ordered = [arrival for arrival, _ in by_device]
+        average = self.aggregator.mean(
+            [arrival.sent for arrival in ordered],
+            [arrival.model.received for arrival in ordered],
+            [weight for _, weight in by_device],
+        )
+        return average, Inspection(average.faults, ordered)
 
     def advance(
         self, arrivals: Sequence[Arrival], weights: Sequence[float], server: ServerOptimizer | None = None
@@ -224,25 +246,42 @@ class Simulation:
             weights: One for each.
             server: Makes a step of the sum; None adds it as it is.
         """
-        self.step(self.mean(arrivals, weights) if arrivals else None, len(arrivals), server)
+        average = None
+        if arrivals:
+            average, inspection = self.mean(arrivals, weights)
+            self.inspections.append(inspection)
+        self.step(average, len(arrivals), server)
 
-    def step(self, mean: Node | None, arrived: int, server: ServerOptimizer | None = None) -> None:
+    def step(self, average: Average | None, arrived: int, server: ServerOptimizer | None = None) -> None:
         """Publish the next version: the model after a mean update.
 
         Args:
-            mean: The update; None: the model stays as it is.
+            average: The update; None: the model stays as it is.
             arrived: How many updates it is the mean of.
             server: Makes a step of it; None adds it as it is.
         """
         weights, memory = self.model.weights, self.model.memory
-        if mean is not None:
-            weights, memory = self.aggregator.step(server or Mean(), weights, mean, memory)
-        self.publish(self._next(weights, memory), arrived)
+        if average is not None:
+            weights, memory = self.aggregator.step(server or Mean(), weights, average, memory)
+        self.advance_to(weights, arrived, memory)
 
     def mix(self, arrival: Arrival, share: float) -> None:
         """Publish the next version: the model moved by ``share`` (0 to 1) towards the one that an arrival brings."""
-        mixed = self.aggregator.mix(self.model.weights, arrival.model.received, arrival.sent, share)
-        self.publish(self._next(mixed), 1)
+        average, inspection = self.mean([arrival], [1.0])
+        self.inspections.append(inspection)
+        mixed = self.aggregator.mix(self.model.weights, arrival.model.received, average, share)
+        self.advance_to(mixed, 1)
+
+    def advance_to(self, weights: Node, arrived: int, memory: Node | None = None) -> None:
+        """Publish the next version.
+
+        Args:
+            weights: Its node.
+            arrived: How many updates it is made of.
+            memory: Node of what the server remembers.
+        """
+        received = self.codec.publish(weights, self.model.received)
+        self.publish(GlobalModel(self.model.version + 1, weights, memory, received), arrived)
 
     def publish(self, model: GlobalModel, arrived: int = 0, evaluate: Callable[[Node], Node] | None = None) -> None:
         """Make a version the present one.
@@ -260,11 +299,13 @@ class Simulation:
             "accuracy": None,
             "loss": None,
             "arrived": arrived,
+            "quarantined": 0,
             **{name: self.tally[name] for name in ("selected", "late", "lost", "dismissed")},
             **{f"bits_{name}": count for name, count in self.bits().items()},
             "energy_j": math.fsum(self.network.ledger.totals_j().values()),
         }
-        self.published.append(Published(row, model, evaluate or self.trainer.evaluation))
+        inspections, self.inspections = self.inspections, []
+        self.published.append(Published(row, model, inspections, evaluate or self.trainer.evaluation))
 
     def pretrain(self) -> Generator[Event, Any, None]:
         """Spend the time and the energy of pre-training in the cloud, and publish version 0."""
@@ -280,10 +321,6 @@ class Simulation:
     def bits(self) -> dict[str, int]:
         """Return the bits sent so far; see `Network.bits`."""
         return self.network.bits()
-
-    def _next(self, weights: Node, memory: Node | None = None) -> GlobalModel:
-        published = self.codec.publish(weights, self.model.received)
-        return GlobalModel(self.model.version + 1, weights, memory, published)
 
     def _candidate_may_exist(self) -> Event:
         """Return an event at which `select` should look again: a client ends, or a device becomes available."""

@@ -15,7 +15,7 @@ LAYERS = [
     {"display", "charts"},
     {"findings"},
     {"study"},
-    {"run"},
+    {"forecast", "run"},
     {"build", "notes", "provenance"},
     {"scenario", "results"},
     {"loading", "runfolder", "sources"},

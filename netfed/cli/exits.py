@@ -26,7 +26,7 @@ def verdict(error: Exception) -> tuple[int, str]:
     if isinstance(error, ComputationFailed) and error.__cause__ is not None:
         return FAILED, f"{''.join(traceback.format_exception(error.__cause__))}\nthe run failed: {error}"
     if isinstance(error, RunFailed):
-        return FAILED, f"the run failed: {error}"
+        return FAILED, "\n".join([*getattr(error, "__notes__", ()), f"the run failed: {error}"])
     if isinstance(error, RunFolderError):
         return BAD_FOLDER, str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

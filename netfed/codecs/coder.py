@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from netfed.codecs.downlink import Downlink
 from netfed.codecs.float32 import Float32
 from netfed.codecs.spec import Codec
+from netfed.errors import ComputationFailed, MisshapenError
 from netfed.graph import Form, Graph, Node, digest
-from netfed.layout import Layout
+from netfed.layout import Layout, mismatch
 from netfed.plugin import plain
 from netfed.streams import Streams
 
@@ -132,8 +133,10 @@ class Coder:
         recipe = [self._recipe, seed]
         reads = (delta,) if state is None else (delta, state)
         label = f"encoding on device {device.id}, draw {device.draw}"
-        sent = self._graph.node("payload", recipe, reads, partial(self._send, seed), label=label)
-        next_state = self._graph.node("state", (), (sent,), _state_of, self._form) if self._codec.stateful else None
+        sent = self._graph.node("payload", recipe, reads, partial(self._send, seed), label=label, fallible=True)
+        next_state = None
+        if self._codec.stateful:
+            next_state = self._graph.node("state", (), (sent, *reads[1:]), _state_of, self._form)
         return Payload(self._update_bits, sent, next_state)
 
     def acknowledge(self, device: Sender, payload: Payload) -> None:
@@ -163,11 +166,16 @@ class Coder:
     def _send(self, seed: int, delta: Tensors, state: State | None = None) -> Sent:
         import torch
 
+        if wrong := mismatch(delta, self._layout):
+            raise MisshapenError(wrong)
         generator = torch.Generator().manual_seed(seed)
-        body, next_state = self._codec.encode(delta, self._layout, state, generator)
+        body, next_state = self._codec.encode(delta, self._layout, state or None, generator)
         return Sent(self._frame.wrap(body), next_state)
 
 
-def _state_of(sent: Sent) -> State:
+def _state_of(sent: Sent | ComputationFailed, before: State | None = None) -> State:
+    """Return a device's state after an upload: that before, if there was nothing to upload."""
+    if isinstance(sent, ComputationFailed):
+        return before or {}
     assert sent.state is not None
     return sent.state

@@ -26,8 +26,10 @@ class Float32(Codec, kind="float32"):
     def encode(
         self, tensors: Tensors, layout: Layout, state: State | None, generator: Generator
     ) -> tuple[bytes, State | None]:
+        import numpy as np
+
         return b"".join(
-            tensors[name].numpy().astype(_SENT_AS[spec.dtype], copy=False).tobytes() for name, spec in layout.items()
+            np.ascontiguousarray(tensors[name].numpy(), _SENT_AS[spec.dtype]) for name, spec in layout.items()
         ), None
 
     def decode(self, body: bytes, layout: Layout) -> Tensors:
@@ -37,7 +39,7 @@ class Float32(Codec, kind="float32"):
         buffer = bytearray(body)
         tensors, offset = {}, 0
         for name, spec in layout.items():
-            numbers = np.frombuffer(buffer, _SENT_AS[spec.dtype], spec.numel, offset)
-            tensors[name] = torch.from_numpy(numbers.astype(spec.dtype, copy=False)).view(spec.shape)
-            offset += spec.bytes
+            numbers = np.ndarray(spec.shape, _SENT_AS[spec.dtype], buffer, offset)
+            tensors[name] = torch.from_numpy(numbers.astype(spec.dtype, copy=False))
+            offset += numbers.nbytes
         return tensors

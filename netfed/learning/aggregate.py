@@ -3,20 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from netfed.graph import Graph, Node
+from netfed.graph import SCALARS, Graph, Node
 from netfed.layout import Layout
+from netfed.learning.quarantine import Faults, sift
 from netfed.learning.server import ServerOptimizer
 from netfed.learning.tensors import TENSORS, Tensors
 from netfed.plugin import plain
 
 
+class Mean(NamedTuple):
+    """The weighted sum of updates: a mean, where the weights add up to one.
+
+    Attributes:
+        update: Of what is trained, the weighted sum; of buffers, the weighted mean of what devices hold. Empty if no
+            update was good.
+        faults: What is wrong with each update (`quarantine.sift`).
+    """
+
+    update: Tensors
+    faults: Faults
+
+
+@dataclass(frozen=True)
+class Average:
+    """A mean that is planned.
+
+    Attributes:
+        mean: Its node.
+        faults: Node of what is wrong with each update that it was to be made of, stored before any model is made of
+            the mean, so that a run resumed from that model knows it too.
+    """
+
+    mean: Node
+    faults: Node
+
+
 class Aggregator:
     """Plans versions of the model.
+
+    What is trained is moved by the updates' sum. Buffers (BatchNorm's running statistics) take the mean of what devices
+    hold: differences from versions of different age do not add up to a variance.
 
     Args:
         graph: Where the nodes live.
@@ -27,60 +59,83 @@ class Aggregator:
     def __init__(self, graph: Graph, decode: Callable[[Any], Tensors], layout: Layout) -> None:
         self._graph = graph
         self._decode = decode
+        self._layout = layout
         self._trained = [name for name, spec in layout.items() if spec.trained]
+        self._has_buffers = len(self._trained) < len(layout)
 
-    def mean(self, sent: Sequence[Node], weights: Sequence[float]) -> Node:
-        """Plan the weighted sum of updates that were sent: a mean, where the weights add up to one."""
-        return self._graph.node("mean", ["sent", list(weights)], sent, partial(weighted_sum, weights, self._decode))
+    def mean(self, sent: Sequence[Node], origins: Sequence[Node], weights: Sequence[float]) -> Average:
+        """Plan the mean of updates that were sent; bad ones are kept out, and the others weigh the more.
 
-    def mean_of_models(self, models: Sequence[Node], weights: Sequence[float], origin: Node) -> Node:
-        """Plan the weighted sum of what models have gained on the one that they come from."""
-        return self._graph.node("mean", ["models", list(weights)], (origin, *models), partial(_mean_gain, weights))
+        Args:
+            sent: One node for each update.
+            origins: The model that each was trained from.
+            weights: One for each.
+        """
+        starts = list(dict.fromkeys(origins)) if self._has_buffers else []
+        positions = [starts.index(origin) for origin in origins] if starts else []
+        compute = partial(_mean, self._decode, self._layout, weights, positions, len(starts))
+        mean = self._graph.node("mean", ["sent", list(weights), positions], (*starts, *sent), compute)
+        return Average(mean, self._graph.node("faults", (), (mean,), _faults, SCALARS))
 
-    def step(self, server: ServerOptimizer, model: Node, mean: Node, memory: Node | None) -> tuple[Node, Node | None]:
+    def mean_of_models(self, models: Sequence[Node], weights: Sequence[float], origin: Node) -> Average:
+        """Plan the mean of what models have gained on the one that they come from."""
+        gain = partial(_mean_gain, self._layout, weights)
+        mean = self._graph.node("mean", ["models", list(weights)], (origin, *models), gain)
+        return Average(mean, self._graph.node("faults", (), (mean,), _faults, SCALARS))
+
+    def add(self, model: Node, update: Node) -> Node:
+        """Plan the model plus an update that need not be sent."""
+        return self._graph.node("model", ["add"], (model, update), add, TENSORS)
+
+    def step(
+        self, server: ServerOptimizer, model: Node, average: Average, memory: Node | None
+    ) -> tuple[Node, Node | None]:
         """Plan the model after a mean update, and what the server remembers then (None: nothing).
 
         Args:
             server: Makes a step of the update.
             model: As it is.
-            mean: The update.
+            average: The update.
             memory: What the server remembers; None if it has taken no step yet.
         """
         recipe, after = [plain(server)], None
+        reads: tuple[Node, ...] = (average.mean, average.faults)
         if server.start():
             past = () if memory is None else (memory,)
-            remember = partial(_remember, server, self._trained)
-            after = self._graph.node("server", recipe, (mean, *past), remember, TENSORS)
-        reads = (model, mean) if after is None else (model, mean, after)
-        return self._graph.node("model", recipe, reads, partial(_step, server, self._trained), TENSORS), after
+            remember = partial(_remember, server, self._layout)
+            after = self._graph.node("server", recipe, (*reads, *past), remember, TENSORS)
+            reads = (*reads, after)
+        return self._graph.node("model", recipe, (model, *reads), partial(_step, server, self._trained), TENSORS), after
 
-    def mix(self, model: Node, origin: Node, sent: Node, share: float) -> Node:
+    def mix(self, model: Node, origin: Node, average: Average, share: float) -> Node:
         """Plan a model that has moved towards a device's: (1 - share) of it, and share of origin plus update.
 
         Args:
             model: As it is.
             origin: What the device trained from.
-            sent: The device's update.
+            average: The device's update, by itself.
             share: Of the device's model, from 0 to 1.
         """
-        mixed = partial(_mix, share, self._decode)
-        return self._graph.node("model", ["mix", share], (model, origin, sent), mixed, TENSORS)
+        reads = (model, origin, average.mean, average.faults)
+        return self._graph.node("model", ["mix", share], reads, partial(_mix, share, self._trained), TENSORS)
 
 
-def weighted_sum(weights: Sequence[float], decode: Callable[[Any], Tensors], *sent: Any) -> Tensors:
-    """Return the weighted sum of updates in float64.
+def weighted_sum(weights: Sequence[float], updates: Sequence[Tensors]) -> Tensors:
+    """Return the weighted sum of updates in float64, taken in the order given.
 
     Args:
         weights: One for each update.
-        decode: Makes an update of what was sent.
-        sent: Decoded one at a time; at least one.
+        updates: Of the same names and shapes; at least one.
     """
-    totals: Tensors = {}
-    for weight, update in zip(weights, map(decode, sent), strict=True):
-        for name, value in update.items():
-            share = weight * value.double()
-            totals[name] = totals[name].add_(share) if name in totals else share
-    return totals
+    names = list(updates[0])
+    totals: list[torch.Tensor] | None = None
+    for weight, update in zip(weights, updates, strict=True):
+        shares = list(torch._foreach_mul([update[name].double() for name in names], weight))
+        if totals is None:
+            totals = shares
+        else:
+            torch._foreach_add_(totals, shares)
+    return dict(zip(names, totals or [], strict=True))
 
 
 def add(model: Tensors, increments: Tensors) -> Tensors:
@@ -92,24 +147,75 @@ def _as(like: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
     return (exact.round() if like.dtype == torch.int64 else exact).to(like.dtype)
 
 
-def _mean_gain(weights: Sequence[float], origin: Tensors, *models: Tensors) -> Tensors:
-    before = {name: value.double() for name, value in origin.items()}
-    return weighted_sum(weights, lambda model: {name: model[name].double() - before[name] for name in model}, *models)
+def _mean(
+    decode: Callable[[Any], Tensors],
+    layout: Layout,
+    weights: Sequence[float],
+    positions: Sequence[int],
+    origins: int,
+    *values: Any,
+) -> Mean:
+    starts, sent = values[:origins], values[origins:]
+    updates, faults = sift(sent, decode, layout)
+    kept = [index for index, fault in enumerate(faults) if fault is None]
+    if not kept:
+        return Mean({}, faults)
+    scale = sum(weights) / sum(weights[index] for index in kept) if len(kept) < len(weights) else 1.0
+    held = [starts[positions[index]] for index in kept] if positions else []
+    return Mean(_weighted([scale * weights[index] for index in kept], updates, held, layout), faults)
 
 
-def _remember(server: ServerOptimizer, trained: Sequence[str], mean: Tensors, past: Tensors | None = None) -> Tensors:
+def _mean_gain(layout: Layout, weights: Sequence[float], origin: Tensors, *models: Tensors) -> Mean:
+    before = {name: origin[name].double() for name in layout}
+    gains = [{name: model[name].double() - before[name] for name in layout} for model in models]
+    return Mean(_weighted(weights, gains, [before] * len(gains), layout), [])
+
+
+def _weighted(
+    weights: Sequence[float], updates: Sequence[Tensors], starts: Sequence[Tensors], layout: Layout
+) -> Tensors:
+    """Return the weighted sum of what is trained, and the weighted mean of the buffers after the updates."""
+    trained = [name for name, spec in layout.items() if spec.trained]
+    buffers = [name for name, spec in layout.items() if not spec.trained]
+    moved = weighted_sum(weights, [{name: update[name] for name in trained} for update in updates])
+    if not buffers:
+        return moved
+    held = [
+        {name: start[name].double() + update[name] for name in buffers}
+        for start, update in zip(starts, updates, strict=True)
+    ]
+    total = sum(weights)
+    return moved | weighted_sum([weight / total for weight in weights], held)
+
+
+def _faults(mean: Mean) -> Faults:
+    return mean.faults
+
+
+def _remember(server: ServerOptimizer, layout: Layout, mean: Mean, _: Faults, past: Tensors | None = None) -> Tensors:
     memory = {}
-    for name in trained:
+    for name in (name for name, spec in layout.items() if spec.trained):
+        update = mean.update[name] if mean.update else torch.zeros(layout[name].shape, dtype=torch.float64)
         before = server.start() if past is None else _of(server, name, past)
-        memory.update({f"{part}.{name}": value for part, value in server.remember(mean[name], before).items()})
+        memory.update({f"{part}.{name}": value for part, value in server.remember(update, before).items()})
     return memory
 
 
 def _step(
-    server: ServerOptimizer, trained: Sequence[str], model: Tensors, mean: Tensors, memory: Tensors | None = None
+    server: ServerOptimizer,
+    trained: Sequence[str],
+    model: Tensors,
+    mean: Mean,
+    _: Faults,
+    memory: Tensors | None = None,
 ) -> Tensors:
-    steps = {name: server.step(mean[name], _of(server, name, memory or {})) for name in trained}
-    return add(model, mean | steps)
+    if not mean.update:
+        return model
+    steps = {name: server.step(mean.update[name], _of(server, name, memory or {})) for name in trained}
+    return {
+        name: _as(value, value.double() + steps[name] if name in steps else mean.update[name])
+        for name, value in model.items()
+    }
 
 
 def _of(server: ServerOptimizer, name: str, memory: Tensors) -> Tensors:
@@ -117,9 +223,11 @@ def _of(server: ServerOptimizer, name: str, memory: Tensors) -> Tensors:
     return {part: memory[f"{part}.{name}"] for part in server.start()}
 
 
-def _mix(share: float, decode: Callable[[Any], Tensors], model: Tensors, origin: Tensors, sent: Any) -> Tensors:
-    update = decode(sent)
-    return {
-        name: _as(value, (1 - share) * value.double() + share * (origin[name].double() + update[name].double()))
-        for name, value in model.items()
-    }
+def _mix(share: float, trained: Sequence[str], model: Tensors, origin: Tensors, mean: Mean, _: Faults) -> Tensors:
+    if not mean.update:
+        return model
+    mixed = {}
+    for name, value in model.items():
+        theirs = origin[name].double() + mean.update[name] if name in trained else mean.update[name]
+        mixed[name] = _as(value, (1 - share) * value.double() + share * theirs)
+    return mixed

@@ -7,7 +7,9 @@ the calling thread only, so each thread that computes calls it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,14 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from netfed.errors import ScenarioError
-from netfed.graph import attempt
 from netfed.plugin import Plugin
 
 if TYPE_CHECKING:
     from netfed.graph import Chain
 
 Call = Callable[[], Any]
-Run = Callable[[Callable[[Call], tuple[Any, float]], Sequence[Call]], Iterable[tuple[Any, float]]]
 Workers = Annotated[int, Field(ge=1, le=1024)] | None
 Window = Annotated[int, Field(ge=1, le=1000)]
 
@@ -79,26 +79,56 @@ class Executor(Plugin):
 
 
 class Pool:
-    """Runs calls and counts their CPU time.
+    """Runs calls side by side: in the calling thread, and in others if it is to be more than one.
+
+    Args:
+        workers: Threads, the calling one among them.
 
     Attributes:
         cpu_s: CPU seconds spent inside calls, over all threads.
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, workers: int) -> None:
         self.cpu_s = 0.0
+        self._workers = workers
+        self._others = ThreadPoolExecutor(max(workers - 1, 1), "netfed", initializer=_one_blas_thread)
 
-    def __call__(self, calls: Sequence[Call]) -> Iterator[Any]:
-        """Run calls that do not depend on each other; yield their results in order."""
-        for value, cpu_s in self._run(_timed, calls):
-            self.cpu_s += cpu_s
-            yield value
+    def __call__(self, calls: Sequence[Call]) -> list[Any]:
+        """Run calls that do not depend on each other; return their results in order. The first that raises ends it."""
+        _one_blas_thread()
+        todo = deque(enumerate(calls))
+        results: dict[int, Any] = {}
+        others = [self._others.submit(_work_off, todo, results) for _ in range(min(self._workers, len(calls)) - 1)]
+        try:
+            self.cpu_s += _work_off(todo, results)
+        finally:
+            wait(others)
+        self.cpu_s += sum(other.result() for other in others)
+        return [results[place] for place in range(len(calls))]
 
 
-def _timed(call: Call) -> tuple[Any, float]:
+def _work_off(todo: deque[tuple[int, Call]], results: dict[int, Any]) -> float:
+    """Run calls until none is left, beside other threads that do the same; return the CPU seconds of this one.
+
+    Args:
+        todo: Calls that nobody has begun, each with its place.
+        results: By place.
+    """
     start_s = time.thread_time()
-    return call(), time.thread_time() - start_s
+    try:
+        for place, call in iter(partial(_take, todo), None):
+            results[place] = call()
+    except BaseException:
+        todo.clear()
+        raise
+    return time.thread_time() - start_s
+
+
+def _take(todo: deque[tuple[int, Call]]) -> tuple[int, Call] | None:
+    try:
+        return todo.popleft()
+    except IndexError:
+        return None
 
 
 def _cores() -> int:
@@ -123,8 +153,7 @@ class Serial(Executor, kind="serial"):
     window: Window = 1
 
     def pool(self, workers: int | None = None) -> Pool:
-        _one_blas_thread()
-        return Pool(map)
+        return Pool(1)
 
 
 @dataclass(frozen=True)
@@ -140,7 +169,7 @@ class Threads(Executor, kind="threads"):
     window: Window = 1
 
     def pool(self, workers: int | None = None) -> Pool:
-        return Pool(_in_threads(workers or self.workers or _cores()))
+        return Pool(workers or self.workers or _cores())
 
 
 @dataclass(frozen=True)
@@ -181,8 +210,7 @@ class Cohort(Executor, kind="cohort"):
         return self
 
     def pool(self, workers: int | None = None) -> Pool:
-        threads = workers or self.workers or _cores()
-        return _CohortPool(_in_threads(threads), threads, self.width, self.device)
+        return _CohortPool(workers or self.workers or _cores(), self.width, self.device)
 
 
 MOST_FLOPS, MOST_NUMBERS = 1e8, 200_000
@@ -215,20 +243,19 @@ class Auto(Executor, kind="auto"):
 class _CohortPool(Pool):
     """Runs trainings that may share a stack together, and everything else as it comes."""
 
-    def __init__(self, run: Run, threads: int, width: int, device: str) -> None:
-        super().__init__(run)
-        self._threads = threads
+    def __init__(self, workers: int, width: int, device: str) -> None:
+        super().__init__(workers)
         self._width = width
         self._device = device
 
-    def __call__(self, calls: Sequence[Any]) -> Iterator[Any]:
-        """Run chains that do not depend on each other; yield their values in order."""
+    def __call__(self, calls: Sequence[Any]) -> list[Any]:
+        """Run chains that do not depend on each other; return their values in order."""
         teams = self._teams(calls)
         together = [partial(_run_together, [calls[place] for place in team], self._device) for team in teams]
         values: dict[int, Any] = {}
         for team, results in zip(teams, super().__call__(together), strict=True):
             values.update(zip(team, results, strict=True))
-        return (values[place] for place in range(len(calls)))
+        return [values[place] for place in range(len(calls))]
 
     def _teams(self, chains: Sequence[Chain]) -> list[list[int]]:
         """Divide chains into what runs together: equal parts, one for each thread at least, none above the width."""
@@ -239,7 +266,7 @@ class _CohortPool(Pool):
             alike.setdefault(shared, []).append(place)
         teams = []
         for places in alike.values():
-            parts = min(len(places), max(self._threads, -(-len(places) // self._width)))
+            parts = min(len(places), max(self._workers, -(-len(places) // self._width)))
             teams += [places[part::parts] for part in range(parts)]
         return teams
 
@@ -248,10 +275,19 @@ def _run_together(chains: Sequence[Chain], device: str) -> list[Any]:
     first = chains[0]
     if _lane_key(first) is None:
         return [first()]
-    label = first.label if len(chains) == 1 else f"{first.label}, together with {len(chains) - 1} more"
     trainings: list[Any] = [chain.compute for chain in chains]
-    values = attempt(label, partial(trainings[0].together, trainings, device), *first.values)
+    try:
+        values = trainings[0].together(trainings, device, *first.values)
+    except Exception:
+        return [_run_alone(chain, device) for chain in chains]
     return [chain.after(value) for chain, value in zip(chains, values, strict=True)]
+
+
+def _run_alone(chain: Chain, device: str) -> list[Any]:
+    """Run what failed in company by itself, to the same bits: the failure is then its own."""
+    training: Any = chain.compute
+    chain.compute = lambda *values: training.together([training], device, *values)[0]
+    return chain()
 
 
 def _lane_key(chain: Chain) -> Hashable | None:
@@ -260,17 +296,3 @@ def _lane_key(chain: Chain) -> Hashable | None:
     Such a step is an object with ``lane_key`` and ``together(steps, device, *values)``, which returns their values.
     """
     return getattr(chain.compute, "lane_key", None)
-
-
-def _in_threads(count: int) -> Run:
-    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-
-    _one_blas_thread()
-    threads = ThreadPoolExecutor(count, "netfed", initializer=_one_blas_thread)
-
-    def run(timed: Callable[[Call], tuple[Any, float]], calls: Sequence[Call]) -> Iterator[tuple[Any, float]]:
-        futures = [threads.submit(timed, call) for call in calls]
-        wait(futures, return_when=FIRST_EXCEPTION)  # wakes this thread once, not once for each call
-        return (future.result() for future in futures)
-
-    return run

@@ -130,6 +130,7 @@ class Trainer:
             (self.base, model),
             LocalTraining(self, self._rule, share, seed),
             label=f"training on device {device.id}, draw {device.draw}",
+            fallible=True,
         )
         examples = len(share)
         return Update(delta, self.cost(examples), examples)
@@ -285,6 +286,11 @@ class Trainer:
     def _adopt(self, base: Tensors) -> Tensors:
         state = self._adapted.state_dict()
         return {name: base.get(name, state[name]).detach().clone().contiguous() for name in self.layout}
+
+    @property
+    def data_bits(self) -> int:
+        """Size of all examples: the devices', the cloud's and the tests."""
+        return sum(examples.bits for examples in (self._task.pool(), self._task.cloud, self._task.tests))
 
 
 @dataclasses.dataclass(frozen=True)

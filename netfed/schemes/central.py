@@ -61,7 +61,7 @@ class Central(Scheme, kind="central"):
         for version in range(self.rounds):
             update = sim.trainer.begin_centrally(examples, version, sim.model.weights)
             yield from sim.compute_in_cloud(update.cost)
-            sim.step(update.delta, len(arrivals))
+            sim.advance_to(sim.aggregator.add(sim.model.weights, update.delta), len(arrivals))
 
 
 def _upload(sim: Simulation, device: Device, inbox: Store) -> Generator[Any, Any, None]:

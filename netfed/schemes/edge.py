@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netfed.learning.cost import Cost
     from netfed.network.link import Link
     from netfed.network.population import Device
-    from netfed.simulation import Simulation
+    from netfed.simulation import Inspection, Simulation
 
 
 class Edge:
@@ -31,6 +31,7 @@ class Edge:
     Attributes:
         model: What it sends to devices.
         arrivals: Updates that its model is made of, since it came from the cloud.
+        inspections: Of these updates.
     """
 
     def __init__(self, sim: Simulation, base_station: int) -> None:
@@ -38,6 +39,7 @@ class Edge:
         self.base_station = base_station
         self.model = sim.model
         self.arrivals: list[Arrival] = []
+        self.inspections: list[Inspection] = []
         self._sim = sim
         self._held = -1
 
@@ -67,7 +69,7 @@ class Edge:
         Raises:
             TransferLost: The connection broke; there is nothing to send to devices.
         """
-        model, self.arrivals = self._sim.model, []
+        model, self.arrivals, self.inspections = self._sim.model, [], []
         payload = self.codec.encode_model(model.received, self._held)
         yield from self._sim.network.trunk("downlink", self.base_station).send(payload, model.version)
         self.model = GlobalModel(model.version, model.received)
@@ -94,8 +96,9 @@ class Edge:
         """Add the mean update, weighted by examples, to the model; its version stays that of the global one."""
         weights = self.model.weights
         if arrivals:
-            mean = self._sim.mean(arrivals, shares([arrival.examples for arrival in arrivals]))
-            weights, _ = self._sim.aggregator.step(Mean(), weights, mean, None)
+            average, inspection = self._sim.mean(arrivals, shares([arrival.examples for arrival in arrivals]))
+            weights, _ = self._sim.aggregator.step(Mean(), weights, average, None)
+            self.inspections.append(inspection)
         published = self.codec.publish(weights, self.model.received)
         self.model = GlobalModel(self.model.version, weights, published=published)
         self.arrivals.extend(arrivals)

@@ -74,6 +74,7 @@ class Hierarchical(Scheme, kind="hierarchical"):
                 at_work.append(sim.env.process(self._serve(sim, edge, devices[serving == index])))
             yield sim.env.all_of(at_work)
             back = [work.value for work in at_work if work.value and work.value.arrivals]
+            sim.inspections += [inspection for edge in back for inspection in edge.inspections]
             models = [edge.model.weights for edge in back]
             weights = shares([edge.examples for edge in back])
             mean = sim.aggregator.mean_of_models(models, weights, sim.model.received) if back else None

@@ -18,6 +18,9 @@ SCHEMES = {
     "hierarchical": "{kind: hierarchical, rounds: 4, cohort: 4, server: {kind: adam, learning_rate: 0.05}}",
 }
 WINDOW = {"fedavg": 4, "fedbuff": 3, "hierarchical": 4}
+CASES = [(scheme, codec, "serial") for scheme in SCHEMES for codec in ("dense", "top-k")] + [
+    ("fedavg", "top-k", "cohort")
+]
 CODECS = {"dense": "float32", "top-k": "{kind: topk, fraction: 0.1}"}
 NETWORK = (
     "{kind: fluid, uplink: {rate: 1 Mbit/s, spread: 0.5, loss: 0.1}, downlink: {rate: 10 Mbit/s, loss: 0.05},"
@@ -27,10 +30,10 @@ MOMENTS = 20
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("codec", CODECS)
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_killed_and_resumed(tmp_path: Path, scheme: str, codec: str) -> None:
-    text = SMALL.replace("{kind: fedavg, rounds: 3, cohort: 4}", SCHEMES[scheme]).replace("ideal", NETWORK)
+@pytest.mark.parametrize(("scheme", "codec", "executor"), CASES)
+def test_killed_and_resumed(tmp_path: Path, scheme: str, codec: str, executor: str) -> None:
+    text = SMALL.replace("executor: serial", f"executor: {executor}")
+    text = text.replace("{kind: fedavg, rounds: 3, cohort: 4}", SCHEMES[scheme]).replace("ideal", NETWORK)
     file = tmp_path / "killed.yaml"
     file.write_text(f"{text}codec: {CODECS[codec]}\n")
     harness = Path(__file__).with_name("harness.py")

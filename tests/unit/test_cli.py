@@ -64,6 +64,7 @@ class Progress:
 class Window(NamedTuple):
     rounds: list[dict[str, Any]]
     events: list[dict[str, Any]]
+    quarantined: list[dict[str, Any]]
 
 
 class StandIn:
@@ -88,7 +89,8 @@ class StandIn:
             accuracy = self.factor * (1.0 - 1.0 / (version + self._seed))
             self._store.save(f"{version:02}", SCALARS, accuracy)
             row = {"t_s": 60.0 * version, "kind": "round", "version": version, "accuracy": accuracy}
-            yield Window([row], [{"t_s": i / 100, "kind": "transfer", "device": i, "bits": 8.0} for i in range(200)])
+            events = [{"t_s": i / 100, "kind": "transfer", "device": i, "bits": 8.0} for i in range(200)]
+            yield Window([row], events, [])
 
     @property
     def progress(self) -> Progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -15,6 +15,8 @@ from torch import nn
 from netfed import simulation
 from netfed.errors import ComputationFailed, RunFailed
 from netfed.learning.models.spec import Model
+from netfed.learning.tensors import Tensors
+from netfed.learning.trainer import Trainer
 from netfed.network.spec import Availability
 from netfed.scenario import loads
 from netfed.schemes.fedavg import FedAvg
@@ -88,7 +90,7 @@ def test_divergence_is_named(built: Build, sets: tuple[str, ...]) -> None:
     optimizer = "{kind: sgd, momentum: 0.99, weight_decay: 1}"
     hot = f"rule={{kind: backprop, learning_rate: 100, optimizer: {optimizer}, epochs: 30}}"
     experiment = built(hot, *sets)
-    with pytest.raises(RunFailed, match=r"diverged.*lower rule\.learning_rate"):
+    with pytest.raises(RunFailed, match=r"(diverged|not finite).*lower rule\.learning_rate"):
         results(experiment)
 
 
@@ -114,7 +116,7 @@ def test_a_client_whose_training_raises_is_named(built: Build, monkeypatch: pyte
         def network(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
             return Fragile()
 
-    experiment = built(f"executor={executor}", model=FragileModel())
+    experiment = built(f"executor={executor}", "on_bad_update=fail", model=FragileModel())
     sim = experiment.simulation
     for client in sim.participants(np.arange(8)):
         sim.trainer.begin(client, sim.trainer.initial)  # counts the cost of a step
@@ -122,6 +124,96 @@ def test_a_client_whose_training_raises_is_named(built: Build, monkeypatch: pyte
     with pytest.raises(ComputationFailed, match=r"training on device \d, draw 0: ValueError: out of cheese") as caught:
         played(experiment)
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+HARMS: dict[str, Callable[[Tensors], Tensors]] = {
+    "not-finite": lambda delta: {name: value * float("nan") for name, value in delta.items()},
+    "huge": lambda delta: {name: value * 1e6 for name, value in delta.items()},
+    "misshapen": lambda delta: {name: value[None] for name, value in delta.items()},
+    "failed": lambda delta: delta["no such tensor"],
+}
+
+
+def harm(experiment: Any, monkeypatch: pytest.MonkeyPatch, cause: str, devices: Sequence[int]) -> None:
+    """Let training on some devices go wrong."""
+    sim, train = experiment.simulation, Trainer.train
+    harmed = {sim.trainer.data(device).digest for device in sim.participants(np.array(devices))}
+
+    def harmful(trainer: Trainer, rule: Any, examples: Any, *rest: Any) -> Tensors:
+        delta = train(trainer, rule, examples, *rest)
+        return HARMS[cause](delta) if examples.digest in harmed else delta
+
+    monkeypatch.setattr(Trainer, "train", harmful)
+
+
+@pytest.mark.parametrize("codec", ["float32", "{kind: topk, fraction: 0.3}"])
+@pytest.mark.parametrize("cause", HARMS)
+def test_a_bad_update_is_kept_out_and_noted(
+    built: Build, monkeypatch: pytest.MonkeyPatch, cause: str, codec: str
+) -> None:
+    experiment = built("scheme.cohort=8", f"codec={codec}", "executor=threads")
+    harm(experiment, monkeypatch, cause, [3])
+    windows = played(experiment)
+    arrivals = [row for window in windows for row in window.events if row["kind"] == "arrival"]
+    assert {(row["device"], row.get("cause")) for row in arrivals if "cause" in row} == {(3, cause)}
+    assert [row["quarantined"] for window in windows for row in window.rounds] == [0, 1, 1, 1]
+    assert [(bad["device"], bad["cause"]) for window in windows for bad in window.quarantined] == [(3, cause)] * 3
+    summary = experiment.summary()
+    assert summary["quarantined"] == {cause: 3}
+    assert summary["updates"]["arrived"] == summary["jobs"]["trained"] == 24
+    assert summary["metric"]["last"] > summary["metric"]["first"] + 0.2
+    again = built("scheme.cohort=8", f"codec={codec}", "executor=threads")
+    assert played(again) == windows, "what is found in the store tells of it too"
+    assert again.summary()["jobs"]["trained"] == 0
+
+
+def test_the_others_weigh_as_if_the_bad_one_had_not_been_there(
+    built: Build, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    equal = "task.split={cloud: 0.2, devices: 0.5342236, test: 0.2}"  # 960 examples: 120 each
+    experiment = built(equal, "scheme={kind: fedavg, rounds: 1, cohort: 8}")
+    harm(experiment, monkeypatch, "not-finite", [7])
+    played(experiment)
+    sim = experiment.simulation
+    updates = [sim.trainer.begin(device, sim.trainer.initial).delta for device in sim.participants(np.arange(7), 0)]
+    before, after, *deltas = sim.graph.read([sim.trainer.initial, sim.model.weights, *updates])
+    for name, value in after.items():
+        mean = torch.stack([delta[name].double() for delta in deltas]).mean(0)
+        torch.testing.assert_close(value, (before[name].double() + mean).float(), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "fedbuff, aggregations: 9, concurrency: 4",
+        "fedasync, aggregations: 40, concurrency: 4, alpha: 0.5",
+        "hierarchical, rounds: 3, cohort: 8",
+        "fedavg, rounds: 4, cohort: 8, server: {kind: adam, learning_rate: 0.01}",
+    ],
+)
+def test_every_scheme_goes_on_without_a_bad_update(built: Build, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    experiment = built(f"scheme={{kind: {scheme}}}", FIXED)
+    harm(experiment, monkeypatch, "not-finite", [3])
+    played(experiment)
+    assert experiment.summary()["quarantined"]["not-finite"] > 0
+
+
+@pytest.mark.parametrize("cause", ["failed", "misshapen", "not-finite"])
+def test_nothing_but_bad_updates_ends_the_run(built: Build, monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
+    experiment = built()
+    harm(experiment, monkeypatch, cause, range(8))
+    with pytest.raises(RunFailed, match=r"the update of device \d on version \d is bad, as 9 before it were") as caught:
+        played(experiment)
+    notes = getattr(caught.value, "__notes__", [])
+    assert any("no such tensor" in note for note in notes) == (cause == "failed")
+
+
+@pytest.mark.parametrize("cause", HARMS)
+def test_a_bad_update_ends_the_run_if_it_shall(built: Build, monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
+    experiment = built("scheme.cohort=8", "on_bad_update=fail")
+    harm(experiment, monkeypatch, cause, [3])
+    with pytest.raises(RunFailed, match="device 3"):
+        played(experiment)
 
 
 # Telling.

@@ -62,6 +62,7 @@ def test_what_only_decides_who_trains_does_not(package: Path, source: str) -> No
 
 @pytest.mark.parametrize("variable", ["MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "DNNL_VERBOSE"])
 def test_variables_that_choose_kernels_change_it(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.delenv(variable, raising=False)
     before = named()
     monkeypatch.setenv(variable, "1")
     with_one = named()

@@ -46,7 +46,6 @@ def test_every_thread_that_computes_has_one_blas_thread() -> None:
 
         torch.set_num_threads(2)
         pool = Threads(workers=4).pool()
-        assert torch.get_num_threads() == 1
         torch.set_num_threads(2)
         seen = list(pool([threads] * 4))
         assert len({ident for ident, _ in seen}) == 4
@@ -81,7 +80,7 @@ def test_by_default_as_many_threads_as_cores_that_the_process_may_use(monkeypatc
 @pytest.mark.parametrize("executor", [Serial(), Threads(2), Cohort(2)], ids=["serial", "threads", "cohort"])
 def test_cpu_time_of_all_threads_is_counted_and_waiting_is_not(executor: Serial | Threads | Cohort) -> None:
     def chain(call: Callable[[float], object], duration_s: float) -> Chain:
-        return Chain([("", call, [duration_s])])
+        return Chain([("", call, [duration_s], False)])
 
     pool = executor.pool()
     list(pool([chain(burn, 0.05), chain(burn, 0.03), chain(time.sleep, 0.2)]))
@@ -109,8 +108,8 @@ class Doubling:
 
 
 def doublings(count: int, value: int, lane_key: object = "a") -> list[Chain]:
-    more: Step = ("adding", lambda doubled, one: doubled + one, [BEFORE, 1])
-    return [Chain([(f"training {place}", Doubling(lane_key), [value]), more]) for place in range(count)]
+    more: Step = ("adding", lambda doubled, one: doubled + one, [BEFORE, 1], False)
+    return [Chain([(f"training {place}", Doubling(lane_key), [value], False), more]) for place in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +125,7 @@ def test_a_cohort_is_divided_among_threads_and_by_width(workers: int, width: int
 
 def test_only_what_starts_alike_runs_together_and_the_rest_as_it_comes() -> None:
     Doubling.companies.clear()
-    lone = [Chain([("evaluation", pow, [3, 2])])]
+    lone = [Chain([("evaluation", pow, [3, 2], False)])]
     chains = [*doublings(3, 500), *lone, *doublings(2, 500, "b"), *doublings(4, 501), *lone]
     values = list(Cohort(1).pool()(chains))
     assert sorted(Doubling.companies) == [2, 3, 4]
@@ -134,7 +133,34 @@ def test_only_what_starts_alike_runs_together_and_the_rest_as_it_comes() -> None
     assert [doubled for doubled, *_ in values[6:10]] == [1002, 1003, 1004, 1005]
 
 
-def test_a_cohort_that_fails_is_named_by_its_first_client() -> None:
-    chains = [Chain([(f"training {place}", Doubling(), ["x"])]) for place in range(3)]
-    with pytest.raises(ComputationFailed, match=r"training 0, together with 2 more: TypeError"):
-        list(Cohort(1).pool()(chains))
+class Failing(Doubling):
+    """Does not double 13."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def together(self, trainings: Sequence[Failing], device: str, value: int) -> list[int]:  # type: ignore[override]
+        assert all(training.number != 13 for training in trainings)
+        return [value * training.number for training in trainings]
+
+
+@pytest.mark.parametrize("fallible", [True, False])
+def test_of_a_cohort_only_the_client_that_fails_does(fallible: bool) -> None:
+    chains = [Chain([(f"training {number}", Failing(number), [2], fallible)]) for number in (11, 13, 17)]
+    if fallible:
+        (eleven,), (thirteen,), (seventeen,) = Cohort(1).pool()(chains)
+        assert (eleven, seventeen) == (22, 34)
+        assert isinstance(thirteen, ComputationFailed)
+        assert str(thirteen).startswith("training 13: AssertionError")
+    else:
+        with pytest.raises(ComputationFailed, match=r"training 13: AssertionError"):
+            Cohort(1).pool()(chains)
+
+
+def test_the_first_that_raises_keeps_the_others_from_beginning() -> None:
+    begun: list[int] = []
+    calls = [partial(begun.append, 0), partial(divmod, 1, 0), *[partial(begun.append, place) for place in range(9)]]
+    with pytest.raises(ZeroDivisionError):
+        Serial().pool()(calls)
+    assert begun == [0]

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from netfed.errors import ComputationFailed, MisshapenError
+from netfed.layout import TensorSpec
+from netfed.learning.quarantine import HUGE, sift
+
+LAYOUT = {"weight": TensorSpec((2, 2), "float32", True), "count": TensorSpec((), "int64", False)}
+
+
+def update(size: float) -> dict[str, torch.Tensor]:
+    return {"weight": torch.full((2, 2), size), "count": torch.tensor(0)}
+
+
+def as_it_is(sent):
+    return sent
+
+
+def failure(cause: Exception) -> ComputationFailed:
+    failed = ComputationFailed(f"training on device 3: {cause}")
+    failed.__cause__ = cause
+    return failed
+
+
+def causes(*sent) -> list[str | None]:
+    return [fault and fault["cause"] for fault in sift(sent, as_it_is, LAYOUT).faults]
+
+
+def test_good_updates_pass_in_order_and_in_float64() -> None:
+    good, faults = sift([update(1.0), update(-2.0)], as_it_is, LAYOUT)
+    assert faults == [None, None]
+    assert [one["weight"][0, 0].item() for one in good] == [1.0, -2.0]
+    assert {tensor.dtype for one in good for tensor in one.values()} == {torch.float64}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_one_number_that_is_not_finite_is_enough(number: float) -> None:
+    bad = update(1.0)
+    bad["weight"][1, 0] = number
+    good, faults = sift([update(1.0), bad], as_it_is, LAYOUT)
+    assert faults[1] == {"cause": "not-finite", "detail": "there are numbers that are not finite in weight"}
+    assert len(good) == 1
+
+
+def test_float32s_largest_number_is_finite() -> None:
+    assert causes(update(torch.finfo(torch.float32).max)) == [None]
+
+
+def test_what_is_huge_is_so_beside_the_median_of_the_sound_ones() -> None:
+    assert causes(update(1.0), update(1.0), update(HUGE)) == [None, None, None]
+    assert causes(update(1.0), update(1.0), update(1.01 * HUGE)) == [None, None, "huge"]
+    assert causes(update(1.0), update(1.0), update(float("nan")), update(100.0)) == [None, None, "not-finite", "huge"]
+    assert causes(update(1e9)) == [None]
+    assert causes(update(0.0), update(0.0), update(1.0)) == [None, None, None], "no scale to tell by"
+
+
+def test_a_failure_keeps_its_traceback() -> None:
+    _, faults = sift([failure(ValueError("out of cheese")), failure(MisshapenError("too long"))], as_it_is, LAYOUT)
+    assert faults[0]["cause"] == "failed"
+    assert "ValueError: out of cheese" in faults[0]["traceback"]
+    assert faults[1] == {"cause": "misshapen", "detail": "too long"}
