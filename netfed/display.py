@@ -8,11 +8,15 @@ import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from netfed.amounts import duration, number, size
-from netfed.findings import TIE, Line, facts, standing, title
+from netfed.findings import TIE, Line, facts, foreseen, standing, title
 from netfed.progress import Progress
 from netfed.results import Headline, Results
+
+if TYPE_CHECKING:
+    from netfed.forecast import Forecast
 
 _WIDTH = 80
 _LABEL = 13
@@ -80,6 +84,13 @@ def summary(results: Results) -> str:
     if results.summary is None:
         return "\n".join([title(results), "", *told, *_curve(results)])
     return "\n".join([title(results), "", results.metric, *_bars(standing(results)), *_curve(results), "", *told])
+
+
+def prospect(forecast: Forecast) -> str:
+    """Return what a run will come to: at most 80 columns wide."""
+    told = [line for label, text in foreseen(forecast).items() for line in _labelled(label, text)]
+    title = f"{forecast.name} · {forecast.scheme} · seed {forecast.seed} · dry run: nothing was trained"
+    return "\n".join([title, "", *told])
 
 
 def listing(headlines: Sequence[Headline]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from netfed.errors import SimulationError
@@ -27,8 +27,9 @@ COLUMNS: dict[str, type[float] | type[int] | type[str] | type[bool]] = {
 }
 """Fields beyond these, a plug-in's say, go into the column ``more``, as JSON."""
 
-_FITTING: dict[tuple[Any, ...], list[str]] = {}
-"""By names and types of a row's fields: the names of those that have a value, where all types are right."""
+_CASTS: dict[str, Callable[[Any], Scalar]] = {
+    name: operator.index if column is int else column for name, column in COLUMNS.items()
+}
 
 
 def typed(row: Row) -> Row:
@@ -37,16 +38,14 @@ def typed(row: Row) -> Row:
     Raises:
         SimulationError: A field is not of its column's type.
     """
-    shape = (*row, *map(type, row.values()))
-    if shape not in _FITTING:
-        fitting = all(
-            value is None or type(value) is COLUMNS.get(name, type(value)) for name, value in row.items()
-        )
-        if not fitting:
-            return {name: _as_column(row, name, value) for name, value in row.items() if value is not None}
-        _FITTING[shape] = [name for name, value in row.items() if value is not None]
-    names = _FITTING[shape]
-    return row if len(names) == len(row) else {name: row[name] for name in names}
+    fields: Row = {}
+    for name, value in row.items():
+        if value is not None:
+            try:
+                fields[name] = _CASTS[name](value) if name in _CASTS else value
+            except (TypeError, ValueError):
+                raise SimulationError(f"event {row.get('kind')!r}: {name} is a number, not {value!r}") from None
+    return fields
 
 
 def to_table(rows: list[Row]) -> Any:
@@ -66,7 +65,8 @@ def to_parquet(rows: list[Row]) -> bytes:
     from pyarrow import BufferOutputStream
 
     sink = BufferOutputStream()
-    pq.write_table(to_table(rows), sink, compression="zstd")
+    repeated = [name for name, column in COLUMNS.items() if column is not float]
+    pq.write_table(to_table(rows), sink, compression="zstd", use_dictionary=repeated)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 
@@ -84,15 +84,3 @@ def to_rows(data: bytes) -> Iterator[Row]:
     for wide in from_parquet(data).to_pylist():
         more = json.loads(wide.pop("more") or "{}")
         yield {**{name: value for name, value in wide.items() if value is not None}, **more}
-
-
-def _as_column(row: Row, name: str, value: Any) -> Scalar:
-    column = COLUMNS.get(name)
-    try:
-        if column is float:
-            return float(value)
-        if column is int:
-            return operator.index(value)
-    except (TypeError, ValueError):
-        raise SimulationError(f"event {row.get('kind')!r}: {name} is a number, not {value!r}") from None
-    return value if column is None else column(value)

@@ -220,8 +220,7 @@ class Experiment:
         due = [evaluation for evaluation in evaluations if evaluation is not None]
         models = [version.model.weights for version in published]
         memories = [version.model.memory for version in published if version.model.memory is not None]
-        faults = [inspection.faults for version in published for inspection in version.inspections]
-        return published, evaluations, [*models, *memories, *states, *due, *faults]
+        return published, evaluations, [*models, *memories, *states, *due]
 
     def _pass(self, published: Sequence[Published]) -> None:
         """Leave versions behind."""
@@ -235,7 +234,7 @@ class Experiment:
             RunFailed: One was, or too many in a row were.
         """
         for inspection in published.inspections:
-            (faults,) = self.simulation.graph.read([inspection.faults])
+            faults = self.simulation.graph.peek(inspection.faults) or [None] * len(inspection.arrivals)
             for arrival, fault in zip(inspection.arrivals, faults, strict=True):
                 if fault is None:
                     self._bad_in_a_row = 0

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netfed.amounts import duration, energy, number, size
 from netfed.results import Results
+
+if TYPE_CHECKING:
+    from netfed.forecast import Forecast
+
+_TRAININGS = {"update": "for updates", "reference": "for reference lines", "pretrained": "before version 0"}
 
 TIE = "\u00a0"
 """A space at which lines are not broken."""
@@ -54,20 +60,47 @@ def facts(results: Results) -> dict[str, str]:
     return {label: text for label, text in found.items() if text}
 
 
+def foreseen(forecast: Forecast) -> dict[str, str]:
+    """Return label and text of all that can be said before a run."""
+    trainings = {_TRAININGS[kind]: count for kind, count in forecast.trainings.items()}
+    memory = {
+        "model": forecast.model_bytes,
+        "frozen part": forecast.frozen_bytes,
+        "data": forecast.data_bytes,
+        "values at once": forecast.values_bytes,
+    }
+    found = {
+        **_simulated(asdict(forecast), f"about {duration(forecast.wall_s)} to compute here"),
+        "trainings": _counted(f"{sum(trainings.values())} to do", trainings)
+        + (f"; {forecast.reused} more are spared by the store" if forecast.reused else ""),
+        "memory": _counted(f"about {size(8 * forecast.memory_bytes)}", memory, lambda count: size(8 * count)),
+    }
+    return {label: text for label, text in found.items() if text}
+
+
 def _finished(outcome: Mapping[str, Any]) -> dict[str, str]:
-    bits, updates, jobs = outcome["bits"], outcome["updates"], outcome["jobs"]
-    energy_j = outcome.get("energy_parts_j", {})
+    jobs = outcome["jobs"]
+    return {
+        **_simulated(outcome, f"{duration(outcome['wall_s'])} to compute, {duration(outcome['torch_s'])} CPU"),
+        "quarantined": _counted("", outcome.get("quarantined", {})),
+        "trainings": _counted(f"{jobs['planned']} planned", _without(jobs, "planned")),
+        "digest": f"{outcome['digest'][:16]}, final model {outcome['model_digest'][:16]}",
+    }
+
+
+def _simulated(outcome: Mapping[str, Any], computing: str) -> dict[str, str]:
+    bits, updates, energy_j = outcome["bits"], outcome["updates"], outcome.get("energy_parts_j", {})
+    rounds = f"{duration(outcome['sim_time_s'])} simulated in {outcome['rounds']} rounds"
+    if idle := outcome.get("rounds_without_updates"):
+        rounds += f", of which {idle} brought no update"
     sent = ", ".join(f"{size(bits[way])} {way}" for way in ("up", "down", "backhaul"))
     return {
-        "time": f"{duration(outcome['sim_time_s'])} simulated in {outcome['rounds']} rounds;"
-        f" {duration(outcome['wall_s'])} to compute, {duration(outcome['torch_s'])} CPU",
+        "time": f"{rounds}; {computing}",
         "sent": sent + (f"; of this {size(bits['lost'])} in vain" if bits["lost"] else ""),
         "energy": _counted(energy(outcome["energy_j"]), _without(energy_j, "cloud"), energy),
         "cloud": energy(energy_j["cloud"]) if energy_j.get("cloud") else "",
         "updates": _counted(f"{updates['selected']} selected", _without(updates, "selected")),
         "lost to": _counted("", _without(outcome["losses"], "late", "dismissed")),
-        "trainings": _counted(f"{jobs['planned']} planned", _without(jobs, "planned")),
-        "digest": f"{outcome['digest'][:16]}, final model {outcome['model_digest'][:16]}",
     }
 
 

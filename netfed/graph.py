@@ -120,7 +120,7 @@ class Node:
         kind: What it is, for counting and for messages.
         key: Digest of the recipe and of the keys of ``reads``.
         reads: What ``compute`` is called with, in order; let go of once the value is known.
-        form: How it is stored; None means that it is not.
+        form: How it is stored; None means that it is not. Nor is a value of None.
         label: Names it to a user when its computation fails.
         fallible: Its failure is its value (`ComputationFailed`), and the failure of whatever fallible reads it.
     """
@@ -277,6 +277,12 @@ class Graph:
         self.settle(nodes)
         return [self._value(node) for node in nodes]
 
+    def peek(self, node: Node) -> Any:
+        """Return a node's value if it is at hand or in the store, else None: nothing is computed."""
+        if node.value is _MISSING and node.form is not None and node.key in self._store:
+            return self._value(node)
+        return None if node.value is _MISSING else node.value
+
     def settle(self, nodes: Iterable[Node]) -> None:
         """Make sure that each node's value is at hand or in the store. Raises as `read` does."""
         waiting = self._unsettled(nodes)
@@ -290,6 +296,9 @@ class Graph:
     def _chains(self, waiting: Sequence[Node]) -> list[list[Node]]:
         """Return what can be computed now: each node that waits for nothing, and after it those that wait for it alone
         (a payload for its update), to be computed in one go.
+
+        What may be computed `together` with others always begins a chain: how it is computed, and so its bits, must not
+        depend on whether what it reads is at hand.
         """
         readers: dict[int, list[Node]] = {}
         for node in waiting:
@@ -298,6 +307,8 @@ class Graph:
         chains = [[node] for node in waiting if all(read.settled for read in node.reads)]
         for chain in chains:
             while len(following := readers.get(id(chain[-1]), [])) == 1:
+                if hasattr(following[0].compute, "together"):
+                    break
                 if not all(read.settled or read is chain[-1] for read in following[0].reads):
                     break
                 chain.append(following[0])
@@ -331,7 +342,7 @@ class Graph:
     def _keep(self, node: Node, value: Any) -> None:
         self._mark(node, "trained")
         node.value = value
-        if node.form is not None:
+        if node.form is not None and value is not None:
             self._store.save(node.key, node.form, value)
         node._settle()
 
@@ -349,7 +360,9 @@ class Graph:
 
 
 def _beneath(node: Node) -> Iterator[Node]:
-    """Yield the node and the unsettled, uncomputed ones that only it would have needed."""
+    """Yield the node and the unsettled, uncomputed ones that it would have needed. Where another still needs one of
+    them, that one is computed after all, and counted so.
+    """
     seen: set[int] = set()
     stack = [node]
     while stack:

@@ -15,7 +15,8 @@ from netfed.graph import digest
 
 _PACKAGE = Path(netfed.__file__).parent
 _SOURCES = ("learning", "codecs", "graph.py", "layout.py", "streams.py")
-_VARIABLES = ("MKL_", "ONEDNN_", "ATEN_", "DNNL_")
+KERNEL_VARIABLES = ("MKL_", "ONEDNN_", "ATEN_", "DNNL_")
+"""How names of environment variables begin that choose kernels, and so bits."""
 
 
 def fingerprint(executor: str, foreign: Iterable[Path] = ()) -> dict[str, str]:
@@ -37,7 +38,7 @@ def fingerprint(executor: str, foreign: Iterable[Path] = ()) -> dict[str, str]:
         "numpy": np.__version__,
         "machine": platform.machine(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
-        "variables": " ".join(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(_VARIABLES)),
+        "variables": " ".join(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(KERNEL_VARIABLES)),
         "executor": executor,
         "sources": _digest_files([*_own_sources(), *foreign]),
     }

@@ -60,7 +60,7 @@ class Inspection(NamedTuple):
     """What came of the updates of one mean.
 
     Attributes:
-        faults: Node of what is wrong with each.
+        faults: Node of what is wrong with each; None if nothing is.
         arrivals: In the same order.
     """
 

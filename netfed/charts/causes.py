@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PATTERNS = ("", "/", "x", ".")
 _MOST_BARS = 60
+_EVERY_COUNT = 5
 
 
 class _Bar(NamedTuple):
@@ -62,6 +63,8 @@ def losses(*runs: Results) -> Any:
                 "pattern": {"shape": _PATTERNS[index // len(PALETTE) % len(_PATTERNS)]},
             },
         )
+    if max(bar.causes.total() for bar in bars) <= _EVERY_COUNT:
+        drawn.update_yaxes(dtick=1)  # there are no half participations
     return drawn
 
 
@@ -71,9 +74,10 @@ def _finding(totals: Counter[str], selected: int) -> str:
 
 
 def _lost(run: Results) -> list[tuple[float, str]]:
-    """When each was lost, and why."""
-    table = run.events("lost")
-    return list(zip(table["t_s"].to_pylist(), table["cause"].to_pylist(), strict=True))
+    """When each was lost, and why; an update that arrived has a cause if it was quarantined."""
+    table = run.events("lost", "arrival")
+    causes = table["cause"].to_pylist() if "cause" in table.column_names else [None] * len(table)
+    return [(t_s, cause) for t_s, cause in zip(table["t_s"].to_pylist(), causes, strict=True) if cause is not None]
 
 
 def _by_run(runs: Sequence[Results], lost: Sequence[list[tuple[float, str]]]) -> list[_Bar]:

@@ -21,8 +21,8 @@ from netfed import __version__
 from netfed.amounts import duration, size
 from netfed.cli.exits import UNFIT
 from netfed.cli.terminal import Json, Out, print_json, say
+from netfed.namespace import KERNEL_VARIABLES
 
-_KERNELS = ("MKL_", "ONEDNN_", "ATEN_", "DNNL_")
 _BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 _LEAST_MEMORY_BYTES, _LEAST_DISK_BYTES, _SLOW_FSYNC_S = 1e9, 1e9, 0.2
 
@@ -161,10 +161,10 @@ def _disk(out: Path) -> Iterator[Check]:
 
 
 def _environment() -> Iterator[Check]:
-    kernels = _set(_KERNELS)
+    kernels = _set(KERNEL_VARIABLES)
     yield Check(
         "kernels",
-        kernels or "none of " + ", ".join(f"{prefix}*" for prefix in _KERNELS),
+        kernels or "none of " + ", ".join(f"{prefix}*" for prefix in KERNEL_VARIABLES),
         "these choose kernels, so bits: values stored without them are not reused; unset them" if kernels else "",
     )
     binding = _set(_BINDING)

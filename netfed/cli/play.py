@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +12,12 @@ import typer
 from netfed import __version__
 from netfed.cli.exits import STOPPED
 from netfed.cli.runs import show
-from netfed.cli.terminal import Folder, Json, Out, ScenarioFile, Seed, Set, Short, Workers, say
+from netfed.cli.terminal import Folder, Json, Out, ScenarioFile, Seed, Set, Short, Workers, print_json, say
 from netfed.errors import RunFailed, ScenarioError
 
 if TYPE_CHECKING:
     from netfed.runfolder import RunFolder
+    from netfed.scenario import Reading
 
 
 def run(
@@ -27,6 +30,10 @@ def run(
     workers: Workers = None,
     short: Short = False,
     set_: Set = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Tell simulated time, bytes, energy, memory and wall time; train nothing."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a scenario."""
@@ -35,6 +42,9 @@ def run(
     from netfed.scenario import read
 
     reading = read(scenario, sets=set_ or (), short=short, seed=seed)
+    if dry_run:
+        _foresee(reading, store, workers, as_json)
+        return
     with begin(reading.scenario, reading.source, out, store) as folder:
         say(f"netfed {__version__}: {scenario} -> {folder.path}")
         for note in notes(reading):
@@ -43,6 +53,22 @@ def run(
             _play(folder, workers, as_json)
         except ScenarioError as error:
             raise reading.locate(error) from error
+
+
+def _foresee(reading: Reading, store: Path | None, workers: int | None, as_json: bool) -> None:
+    from netfed.display import prospect
+    from netfed.forecast import forecast
+    from netfed.notes import notes
+
+    for note in notes(reading):
+        say(f"note: {note}")
+    try:
+        foreseen = forecast(reading.scenario, store, workers)
+    except ScenarioError as error:
+        raise reading.locate(error) from error
+    print(prospect(foreseen), file=sys.stderr if as_json else sys.stdout)
+    if as_json:
+        print_json(asdict(foreseen))
 
 
 def resume(folder: Folder, workers: Workers = None, as_json: Json = False) -> None:

@@ -29,7 +29,7 @@ class Float32(Codec, kind="float32"):
         import numpy as np
 
         return b"".join(
-            np.ascontiguousarray(tensors[name].numpy(), _SENT_AS[spec.dtype]) for name, spec in layout.items()
+            np.ascontiguousarray(tensors[name].numpy(), _SENT_AS[spec.dtype]).data for name, spec in layout.items()
         ), None
 
     def decode(self, body: bytes, layout: Layout) -> Tensors:

@@ -36,8 +36,8 @@ class Average:
 
     Attributes:
         mean: Its node.
-        faults: Node of what is wrong with each update that it was to be made of, stored before any model is made of
-            the mean, so that a run resumed from that model knows it too.
+        faults: Node of what is wrong with each update that it was to be made of; None if nothing is. Stored before any
+            model is made of the mean, so that a run resumed from that model knows it too.
     """
 
     mean: Node
@@ -188,17 +188,25 @@ def _weighted(
     return moved | weighted_sum([weight / total for weight in weights], held)
 
 
-def _faults(mean: Mean) -> Faults:
-    return mean.faults
+def _faults(mean: Mean) -> Faults | None:
+    return mean.faults if any(mean.faults) else None
 
 
-def _remember(server: ServerOptimizer, layout: Layout, mean: Mean, _: Faults, past: Tensors | None = None) -> Tensors:
-    memory = {}
-    for name in (name for name, spec in layout.items() if spec.trained):
-        update = mean.update[name] if mean.update else torch.zeros(layout[name].shape, dtype=torch.float64)
-        before = server.start() if past is None else _of(server, name, past)
-        memory.update({f"{part}.{name}": value for part, value in server.remember(update, before).items()})
-    return memory
+def _remember(
+    server: ServerOptimizer, layout: Layout, mean: Mean, _: Faults | None, past: Tensors | None = None
+) -> Tensors:
+    trained = [name for name, spec in layout.items() if spec.trained]
+    if past is None:
+        start = server.start()
+        past = {
+            f"{part}.{name}": torch.full(layout[name].shape, start[part], dtype=torch.float64)
+            for name in trained
+            for part in start
+        }
+    if not mean.update:
+        return past
+    remembered = {name: server.remember(mean.update[name], _of(server, name, past)) for name in trained}
+    return {f"{part}.{name}": value for name, parts in remembered.items() for part, value in parts.items()}
 
 
 def _step(
@@ -206,7 +214,7 @@ def _step(
     trained: Sequence[str],
     model: Tensors,
     mean: Mean,
-    _: Faults,
+    _: Faults | None,
     memory: Tensors | None = None,
 ) -> Tensors:
     if not mean.update:
@@ -223,7 +231,9 @@ def _of(server: ServerOptimizer, name: str, memory: Tensors) -> Tensors:
     return {part: memory[f"{part}.{name}"] for part in server.start()}
 
 
-def _mix(share: float, trained: Sequence[str], model: Tensors, origin: Tensors, mean: Mean, _: Faults) -> Tensors:
+def _mix(
+    share: float, trained: Sequence[str], model: Tensors, origin: Tensors, mean: Mean, _: Faults | None
+) -> Tensors:
     if not mean.update:
         return model
     mixed = {}

@@ -64,7 +64,9 @@ def sift(sent: Sequence[Any], decode: Callable[[Any], Tensors], layout: Layout) 
 
 
 def _inspect(sent: Any, decode: Callable[[Any], Tensors], layout: Layout) -> tuple[Tensors | None, Fault | None, float]:
-    """Return an update in float64, what is wrong with it taken by itself, and its norm."""
+    """Return an update in float64, what is wrong with it taken by itself, and the norm of what is trained: counters
+    among the buffers tell how long a device trained, not how far it came.
+    """
     if isinstance(sent, ComputationFailed):
         if isinstance(sent.__cause__, MisshapenError):
             return None, _fault("misshapen", str(sent.__cause__)), 0.0
@@ -72,11 +74,11 @@ def _inspect(sent: Any, decode: Callable[[Any], Tensors], layout: Layout) -> tup
         return None, {**_fault("failed", str(sent)), "traceback": lines}, 0.0
     update = decode(sent)
     exact = {name: update[name].double() for name in layout}
-    norm = math.hypot(*(float(torch.linalg.vector_norm(value)) for value in exact.values()))
-    if not math.isfinite(norm):
-        names = ", ".join(name for name, value in exact.items() if not bool(value.isfinite().all()))
+    norms = dict(zip(exact, map(float, torch._foreach_norm(list(exact.values()))), strict=True))
+    if not all(map(math.isfinite, norms.values())):
+        names = ", ".join(name for name, norm in norms.items() if not math.isfinite(norm))
         return None, _fault("not-finite", f"there are numbers that are not finite in {names}"), 0.0
-    return exact, None, norm
+    return exact, None, math.hypot(*(norm for name, norm in norms.items() if layout[name].trained))
 
 
 def _fault(cause: str, detail: str) -> Fault:

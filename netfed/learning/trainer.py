@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from netfed.errors import ComputationFailed, ScenarioError
-from netfed.graph import SCALARS, Graph, Node
+from netfed.graph import SCALARS, Graph, Node, digest
 from netfed.layout import Layout
 from netfed.learning.adapters import Adapter
 from netfed.learning.cohort import train_together
@@ -117,8 +117,9 @@ class Trainer:
         else:
             recipe = [*initial, plain(pretraining), task.cloud.digest, streams.seed("pretraining")]
             self.base = graph.node("pretrained", recipe, (), self._pretrain, TENSORS, "pre-training")
-        self._learner = [plain(adapter), streams.seed("adapter"), plain(rule)]
-        self.initial = graph.node("model", self._learner[:2], (self.base,), self._adopt, TENSORS)
+        adapted = [plain(adapter), streams.seed("adapter")]
+        self._learner = digest(adapted, plain(rule))
+        self.initial = graph.node("model", adapted, (self.base,), self._adopt, TENSORS)
 
     def begin(self, device: Client, model: Node) -> Update:
         """Plan a device's local training of ``model``: nothing is computed before the delta is read."""
@@ -237,7 +238,8 @@ class Trainer:
 
     def _fit(self, replica: _Replica, rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
-        replica.module.train()
+        if not replica.module.training:
+            replica.module.train()
         if self._draws:
             with JobDraws(generator):
                 rule.fit(replica.module, replica.parameters, inputs, labels, self._task.loss, generator)
@@ -327,7 +329,7 @@ class _Replica:
     """A module whose tensors are overwritten for each job."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.module = copy.deepcopy(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module = copy.deepcopy(module).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.tensors: dict[str, Any] = dict(self.module.state_dict(keep_vars=True))
         self.parameters = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         self._base: Tensors | None = None

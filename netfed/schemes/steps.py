@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from simpy import Event, Interrupt
 from simpy.events import EventPriority
@@ -46,15 +46,25 @@ def round_end(server: Server, clients: Sequence[Process], deadline_s: float | No
 
 
 def collect(server: Server, inbox: Store, goal: int, until: Event | None = None) -> Generator[Any, Any, list[Arrival]]:
-    """Wait for ``goal`` arrivals, or until an event cuts the wait short; acknowledge and return what has come."""
+    """Wait for ``goal`` arrivals, or until an event cuts the wait short; acknowledge and return what has come.
+
+    The event ends the last wait itself: conditions, ``get | until``, would be one more event for every arrival.
+    """
     arrivals: list[Arrival] = []
-    while len(arrivals) < goal:
-        get: StoreGet = inbox.get()
-        yield get if until is None else get | until
-        if not get.triggered:
+    get: StoreGet
+
+    def cut_short(_: Event) -> None:
+        if not get.triggered and not inbox.items:
             get.cancel()
+            get.succeed()
+
+    if goal and until is not None and not until.processed:
+        until.callbacks.append(cut_short)
+    while len(arrivals) < goal and (until is None or not until.processed or inbox.items):
+        get = inbox.get()
+        arrival: Arrival | None = yield get
+        if arrival is None:
             break
-        arrival = cast("Arrival", get.value)
         server.acknowledge(arrival)
         arrivals.append(arrival)
     return arrivals

@@ -118,7 +118,23 @@ def test_losses_stack_by_round_and_cause(record: Record) -> None:
     assert names(figure) == ["late", "dropout-compute"]
     assert (list(late.x), list(late.y), list(dropout.y)) == ([1.0, 2.0], [1, 1], [0, 1])
     assert figure.layout.barmode == "stack"
+    assert figure.layout.yaxis.dtick == 1
     assert figure.layout.title.text == "3 of 8 participations came to nothing, 2 of them: late"
+
+
+def test_quarantined_updates_came_to_nothing_too(record: Record) -> None:
+    huge = {"t_s": 60.0, "kind": "arrival", "device": 4, "version": 1, "staleness": 0, "cause": "huge", "detail": "?"}
+    figure = charts.losses(record(ROUNDS, [*EVENTS, huge]))
+    assert {trace.name: list(trace.y) for trace in figure.data}["huge"] == [0, 1]
+    assert figure.layout.title.text == "4 of 8 participations came to nothing, 2 of them: late"
+    assert "1 huge" in charts.timeline(record(ROUNDS, [*participation(3, 20.0), huge])).layout.title.text
+
+
+def test_transfers_over_the_backhaul_are_nobodys(record: Record) -> None:
+    backhaul = {**transfer(0, "backhaul-uplink", 20.0, 25.0, "loss-backhaul-uplink"), "device": None}
+    figure = charts.timeline(record(ROUNDS, [*EVENTS, backhaul]))
+    assert figure.layout.yaxis.categoryarray == ("5",)
+    assert "backhaul-uplink" not in names(figure)
 
 
 def test_many_rounds_share_bars_that_lose_nothing(record: Record) -> None:

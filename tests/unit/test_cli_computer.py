@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from netfed import namespace
 from netfed.cli import computer
 from tests.unit.conftest import Netfed
 
@@ -134,4 +133,3 @@ def test_variables_that_change_bits_or_bind_threads_are_traps(
     assert checks["kernels"]["found"] == "MKL_CBWR=COMPATIBLE"
     assert "bits" in checks["kernels"]["remedy"]
     assert checks["threads"]["found"] == "OMP_PROC_BIND=true"
-    assert computer._KERNELS == namespace._VARIABLES

@@ -99,6 +99,13 @@ def test_a_summary_never_exceeds_80_columns(change: dict[str, Any]) -> None:
     assert "nan" not in "\n".join(lines)
 
 
+def test_rounds_without_updates_and_what_was_quarantined_are_told() -> None:
+    text = summary(results({**OUTCOME, "rounds_without_updates": 2, "quarantined": {"failed": 1, "huge": 3}}))
+    assert "41 min 12 s simulated in 30 rounds, of which 2 brought no update;" in text
+    assert "quarantined  3 huge, 1 failed" in text.splitlines()
+    assert "quarantined" not in summary(results({**OUTCOME, "rounds_without_updates": 0, "quarantined": {}}))
+
+
 def test_lines_are_not_broken_between_an_amount_and_what_it_is() -> None:
     losses = {"loss-uplink": 1000, "loss-downlink": 900, "dropout-download": 800, "dropout-compute": 700}
     lines = summary(results({**OUTCOME, "losses": losses})).splitlines()

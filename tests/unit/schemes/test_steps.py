@@ -100,9 +100,32 @@ def test_collect_is_cut_short_and_takes_nothing_that_comes_later(server: Server)
     assert server.acknowledged == ["a"]
 
 
+def test_collect_takes_what_comes_at_the_instant_of_the_cut(server: Server) -> None:
+    inbox = Store(server.env)
+    for name in ("a", "b"):
+        client(server, inbox, name, 2.0)
+    server.env.run(until=1.0)
+    arrivals = finish(server, collect(server, inbox, 3, until=server.env.timeout(1.0)))
+    assert [arrival.device for arrival in arrivals] == ["a", "b"]
+    assert server.env.now == 2.0
+
+
+def test_collect_after_the_cut_takes_what_is_there(server: Server) -> None:
+    inbox = Store(server.env)
+    for name, after_s in (("a", 1.0), ("late", 9.0)):
+        client(server, inbox, name, after_s)
+    cut = server.env.timeout(2.0)
+    server.env.run(cut)
+    arrivals = finish(server, collect(server, inbox, 2, until=cut))
+    assert [arrival.device for arrival in arrivals] == ["a"]
+    assert server.env.now == 2.0
+
+
 def test_collect_of_nothing_takes_no_time(server: Server) -> None:
-    assert finish(server, collect(server, Store(server.env), 0)) == []
+    cut = server.env.timeout(1.0)
+    assert finish(server, collect(server, Store(server.env), 0, until=cut)) == []
     assert server.env.now == 0
+    server.env.run()  # the cut comes when nobody waits
 
 
 @pytest.mark.parametrize(("deadline_s", "end_s"), [(None, 3.0), (5.0, 3.0), (2.0, 2.0)])
