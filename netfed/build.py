@@ -52,7 +52,7 @@ def build(scenario: Scenario, store: Path, workers: int | None = None) -> Experi
     spec = scenario.task
     task = Classification(deal(spec.dataset, spec.split, spec.partition, spec.hands, scenario.devices.count, streams))
     learner = scenario.model, scenario.adapter, scenario.rule
-    executor = scenario.executor.serving(partial(survey, task, *learner, streams))
+    executor = scenario.executor.serving(scenario.scheme.together, partial(survey, task, *learner, streams))
     provenance = fingerprint(executor.numerics, foreign_sources(modules))
     pool = executor.pool(workers)
     tolerant = scenario.on_bad_update == "quarantine"

@@ -34,8 +34,6 @@ class Server(Protocol):
 
     def compute(self, device: Device, cost: Cost) -> Generator[Event, Any, None]: ...
 
-    def acknowledge(self, arrival: Arrival) -> None: ...
-
     def lose(self, device: Device, version: int, cause: str) -> None: ...
 
 
@@ -72,8 +70,8 @@ class Arrival:
 def participate(sim: Server, device: Device, model: GlobalModel, inbox: Store) -> Generator[Any, Any, None]:
     """A device's part in one round: receive the model, train on it, send the update back."""
     try:
-        yield from sim.downlink(device).send(sim.codec.encode_model(model.received, device.held))
-        device.held = sim.codec.number(model.received)
+        yield from sim.downlink(device).send(sim.codec.encode_model(model.received, device))
+        sim.codec.delivered(device, model.received)
         update = sim.trainer.begin(device, model.received)  # a node: real training, done when first read
         yield from sim.compute(device, update.cost)  # FLOPs and bytes moved, on this device's profile
         payload = sim.codec.encode(update.delta, device)  # bits from shapes

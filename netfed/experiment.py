@@ -225,7 +225,8 @@ class Experiment:
     def _pass(self, published: Sequence[Published]) -> None:
         """Leave versions behind."""
         self._idle_rounds += sum(version.model.version > 0 and not version.row["arrived"] for version in published)
-        self._last_row = published[-1].row
+        if published:
+            self._last_row = published[-1].row
 
     def _inspect(self, published: Published) -> Iterator[Row]:
         """Note in the records which updates of a version were bad, and yield these.

@@ -32,11 +32,12 @@ def _idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
     if isinstance(scheme, FedAvg) and scheme.over_selection and scheme.cohort == devices.count:
         yield "scheme.over_selection", "the cohort is every device already"
     if scheme.kind == "local":
-        for key in ("codec", "devices.availability", "devices.dropout.download", "devices.dropout.upload"):
+        unused = ["codec", "downlink", "devices.availability", "devices.dropout.download", "devices.dropout.upload"]
+        for key in unused + ["network"] * (network.kind != "ideal"):
             yield key, "with the scheme local, devices neither send nor receive"
     if scheme.kind == "central":
         yield "codec", "with the scheme central, devices send their examples as they are"
-        for key in ("devices.dropout.download", "devices.dropout.compute"):
+        for key in ("downlink", "devices.dropout.download", "devices.dropout.compute"):
             yield key, "with the scheme central, devices only upload"
     availability = devices.availability
     if isinstance(availability, Windows) and availability.duration == availability.period:

@@ -214,10 +214,14 @@ class Simulation:
         return client
 
     def acknowledge(self, arrival: Arrival) -> None:
-        """Accept an update: its sender's state is committed, and the update will be aggregated."""
+        """Take an update from its sender, whose state is committed, and accept it."""
+        self.codec.acknowledge(arrival.device, arrival.payload)
+        self.accept(arrival)
+
+    def accept(self, arrival: Arrival) -> None:
+        """Count an update that has been acknowledged: it is with the cloud, and will be aggregated."""
         self.tally["arrived"] += 1
         self._lost_in_a_row = 0
-        self.codec.acknowledge(arrival.device, arrival.payload)
         if arrival.payload.state is not None:
             self.states.append(arrival.payload.state)
         version = arrival.model.version

@@ -12,6 +12,9 @@ from netfed.tree import Node
 EXTENDS = "extends"
 """The key under which a file names what it is written over: a shipped scenario, a file below its folder, or a list."""
 
+PATH = "path"
+"""The key under which a part of a scenario names the file that it goes on in."""
+
 MAX_FILES = 16
 """How many files one scenario may be made of, each counted as often as it is named."""
 
@@ -71,7 +74,7 @@ def documents(source: str | bytes, file: Path) -> list[Node]:
 
     Args:
         source: What the file says.
-        file: Its path. What it extends lies in its folder or below.
+        file: Its path. What it extends lies in its folder or below; paths that it names start there.
 
     Raises:
         ScenarioError: A file is missing, lies elsewhere, extends itself, or is no YAML; the line says which file named
@@ -89,6 +92,7 @@ class _Chain:
 
     def documents(self, source: str | bytes, file: Path) -> list[Node]:
         root = document.read(source, str(file))
+        _anchor(root, file.parent.resolve())
         named = root.child(EXTENDS)
         if named is None or not isinstance(root.value, dict):
             return [root]
@@ -110,6 +114,14 @@ class _Chain:
         except ScenarioError as error:
             raise ScenarioError(f"{name.mark}: {EXTENDS}: {error}") from error
         return self.documents(source, base)
+
+
+def _anchor(root: Node, folder: Path) -> None:
+    """Let each relative path that a document names start at its folder."""
+    for part in root.parts():
+        path = part.child(PATH)
+        if path is not None and isinstance(path.value, str):
+            path.value = str(folder / path.value)
 
 
 def _names(named: Node) -> list[Node]:

@@ -26,7 +26,7 @@ LAYERS = [
     {"network", "learning", "codecs", "namespace"},
     {"document", "validation"},
     {"keys"},
-    {"units", "streams", "plugin", "recorder", "graph", "schema", "tree"},
+    {"files", "units", "streams", "plugin", "recorder", "graph", "schema", "tree"},
     {"amounts", "docstrings", "errors", "layout", "progress", "spelling", "__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(reversed(LAYERS)) for name in names}

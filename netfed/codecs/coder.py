@@ -29,6 +29,16 @@ class Sender(Protocol):
     def draw(self) -> int: ...
 
 
+class Receiver(Protocol):
+    """Who is sent models: a device, or a base station.
+
+    Attributes:
+        held: Number of the model that it holds; -1: none, and it lacks the frozen part too.
+    """
+
+    held: int
+
+
 @dataclass(frozen=True)
 class Payload:
     """What travels over a link.
@@ -98,23 +108,24 @@ class Coder:
             recipe = [plain(self._downlink.codec), seed]
             published = self._graph.node("published", recipe, (before, model), partial(self._follow, seed), self._form)
         if published.key != before.key:
-            self._before[self.number(published)] = self.number(before)
+            self._before[self._number(published)] = self._number(before)
         return published
 
-    def number(self, model: Node) -> int:
-        """Return the number by which devices know a model that they are sent."""
-        return self._numbers.setdefault(model.key, len(self._numbers))
-
-    def encode_model(self, model: Node, held: int) -> Payload:
-        """Return the payload that brings a device up to date.
-
-        Args:
-            model: What it is to hold, as published.
-            held: Number of the model that it holds; -1 means that it lacks the frozen part too.
-        """
-        if held < 0:
+    def encode_model(self, model: Node, receiver: Receiver) -> Payload:
+        """Return the payload that brings a receiver up to date, from what it holds to a model as published."""
+        if receiver.held < 0:
             return Payload(self._model_bits + self._frozen_bits)
-        return Payload(self._missing_bits(self.number(model), held) if self._downlink.cache else self._model_bits)
+        if not self._downlink.cache:
+            return Payload(self._model_bits)
+        return Payload(self._missing_bits(self._number(model), receiver.held))
+
+    def delivered(self, receiver: Receiver, model: Node) -> None:
+        """Note that a model has reached its receiver, which holds it from now on."""
+        receiver.held = self._number(model)
+
+    def _number(self, model: Node) -> int:
+        """Return the number by which receivers know a model that they are sent."""
+        return self._numbers.setdefault(model.key, len(self._numbers))
 
     def _missing_bits(self, number: int, held: int) -> int:
         """Return the length of the differences from one model to another, or of a whole one if it is shorter."""

@@ -26,6 +26,9 @@ from netfed.streams import Streams
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 
+_WIDTHS = 2, 3, 5, 8
+"""Lanes side by side in the trial."""
+
 
 def train_together(
     stack: Stack,
@@ -39,11 +42,11 @@ def train_together(
     """Train ``model`` on each share; return what each training adds to it, within rounding what it adds alone.
 
     Lanes are in order of their number of steps, so that the active ones are always the first. The longest is doubled
-    where it would otherwise end alone: a lane's bits are those of any width but one.
+    where it would otherwise end alone: where `survey` finds no refusal, a lane's bits are those of any width but one.
 
     Args:
         stack: Computes it.
-        rule: How they train; each batch is padded to the rule's size, and padding counts for nothing.
+        rule: How they train, with batches of `lane_batch`; each is padded to that, and padding counts for nothing.
         losses: Loss of each example, from outputs and labels.
         base: Of the frozen part.
         model: Where they all start.
@@ -105,7 +108,6 @@ def _steps(
     rests = np.asarray(counts) - (batches - 1) * size
     firsts = torch.tensor(np.cumsum([0, *counts[:-1]]))[:, None]
     orders = torch.zeros(len(counts), int(batches[0]), size, dtype=torch.int64)  # within the lane's own examples
-    means = torch.ones(size, size).tril() / torch.arange(1, size + 1)[:, None]  # [size of the batch - 1, example]
     every = torch.arange(len(counts))
     for step in range(int(batches[0]) * rule.epochs):
         width = int(np.count_nonzero(batches * rule.epochs > step))
@@ -114,49 +116,83 @@ def _steps(
             torch.randperm(counts[lane], generator=generators[lane], out=orders[lane].view(-1)[: counts[lane]])
         sizes = np.where(places == batches[:width] - 1, rests[:width], size)
         examples = orders[every[:width], torch.from_numpy(places)] + firsts[:width]
-        yield sizes, examples.view(-1), means[torch.from_numpy(sizes - 1)].view(-1)
+        filled = torch.from_numpy(sizes)[:, None]
+        yield sizes, examples.view(-1), ((torch.arange(size) < filled) / filled).view(-1)
+
+
+def lane_batch(task: Classification, rule: Rule) -> int:
+    """Return how many examples lanes are padded to in each step: the rule's, or all of the largest share if fewer."""
+    return min(rule.batch_size, max(len(task.share(device)) for device in range(task.devices)))
 
 
 def survey(task: Classification, model: Model, adapter: Adapter, rule: Rule, streams: Streams) -> Survey:
-    """Look at what devices train, and try whether it can be done in lanes."""
+    """Look at what devices train, and prepare to try whether it can be done in lanes."""
     module = model.build(task.shape, task.classes, streams.seed("model"))
     adapter.attach(module, streams.seed("adapter"))
     module = module.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    _shake(module)
     state = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
     own = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
     own |= {name for name, _ in module.named_buffers()}
     start = {name: value for name, value in state.items() if name in own}
-    step = partial(_alone, copy.deepcopy(module), replace(rule, epochs=1), task, _some(task, rule.batch_size), 0)
+    trial = replace(rule, batch_size=lane_batch(task, rule), epochs=1)
+    step = partial(_alone, copy.deepcopy(module), trial, task, _some(task, trial.batch_size), 0)
     return Survey(
-        refusal=_refusal(module, rule, task, state, start),
+        refuse=partial(_refusal, module, trial, task, state, start),
         step_flops=step_cost(step).flops,
         numbers=sum(value.numel() for value in start.values()),
     )
 
 
 def _refusal(module: nn.Module, rule: Rule, task: Classification, state: Tensors, start: Tensors) -> str | None:
-    """Train a few lanes of unequal shares, one of them in other company, and each alone; say what does not agree."""
-    if not isinstance(rule, Backprop):
-        return f"rule {rule.kind} has no stacked form"
-    trial = Backprop(learning_rate=rule.learning_rate, batch_size=4)
-    shares, seeds = [_some(task, count) for count in (7, 3, 6)], range(3)
+    """Train lanes of the shape that they will have, in companies of several sizes, and one of them alone; say what does
+    not agree. How matrices are multiplied may depend on the number of pairs: where they are vectors, it does.
+
+    Args:
+        rule: With batches of `lane_batch`, and one epoch.
+    """
+    if type(rule) is not Backprop:  # what a subclass changes, lanes would not do
+        return f"rule {type(rule).__name__} has no stacked form"
+    if rule.batch_size == 1:
+        return "products of vectors, in batches of one example, depend on who trains beside it"
+    plain = Backprop(learning_rate=rule.learning_rate, batch_size=rule.batch_size)
+    shares = [_some(task, 2 * rule.batch_size - lane % (rule.batch_size // 2 + 1)) for lane in range(max(_WIDTHS))]
+    stack = Stack(module, list(start), "cpu")
+
+    def lanes(rule: Backprop, width: int) -> list[Tensors]:
+        return train_together(stack, rule, task.losses, state, start, shares[:width], range(width))
+
+    def alone(rule: Backprop) -> Tensors:
+        end = _alone(copy.deepcopy(module), rule, task, shares[0], 0)
+        return {name: end[name] - value for name, value in start.items()}
+
     try:
-        stack = Stack(module, list(start), "cpu")
-        three = train_together(stack, trial, task.losses, state, start, shares, seeds)
-        (last,) = train_together(stack, trial, task.losses, state, start, shares[2:], seeds[2:])
+        *fewer, most = (lanes(rule, width) for width in _WIDTHS)
+        pairs = (lanes(plain, 2)[0], alone(plain)), (most[0], alone(rule))
     except NoLanes as error:
         return str(error)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    ends = [_alone(copy.deepcopy(module), trial, task, share, seed) for share, seed in zip(shares, seeds, strict=True)]
-    for name, value in start.items():
-        if not torch.equal(three[2][name], last[name]):
-            return f"{name} depends on who trains beside it"
-        for lane, end in zip(three, ends, strict=True):
-            alone = end[name] - value
-            if not torch.allclose(lane[name], alone, rtol=0.0, atol=1e-3 * float(alone.abs().max()) + 1e-6):
-                return f"{name} is not what it is alone"
+    for name in start:
+        for some in fewer:
+            if not all(torch.equal(one[name], same[name]) for one, same in zip(some, most, strict=False)):
+                return f"{name} depends on who trains beside it"
+        one, expected = (each[name] for each in pairs[0])
+        if not torch.allclose(one, expected, rtol=0.0, atol=1e-3 * float(expected.abs().max()) + 1e-6):
+            return f"{name} is not what it is alone"
+    one, expected = (torch.cat([value.flatten().double() for value in each.values()]) for each in pairs[1])
+    if not (one - expected).abs().sum() <= 0.3 * expected.abs().sum() + 1e-6:  # AdamW follows even gradients of noise
+        return f"optimizer {type(rule.optimizer).__name__} is not what it is alone"
     return None
+
+
+def _shake(module: nn.Module) -> None:
+    """Add noise to what trains: what begins as zero would hide for many steps how a product with it is rounded."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.02)
 
 
 def _some(task: Classification, count: int) -> TaskExamples:

@@ -32,12 +32,12 @@ class Survey:
     """What the choice of an executor rests on.
 
     Attributes:
-        refusal: Why clients cannot train in lanes; None if they can.
+        refuse: Tries it; returns why clients cannot train in lanes, None if they can.
         step_flops: Floating-point operations of one training step.
         numbers: Of which each lane has its own: parameters that train, and buffers.
     """
 
-    refusal: str | None
+    refuse: Callable[[], str | None]
     step_flops: float
     numbers: int
 
@@ -58,10 +58,11 @@ class Executor(Plugin):
         """Executors of one name give the same bits: it goes into the namespace of the store."""
         return "one client at a time"
 
-    def serving(self, survey: Callable[[], Survey]) -> Executor:
+    def serving(self, together: int, survey: Callable[[], Survey]) -> Executor:
         """Return the executor that serves a task: this one, or the one that a rule chooses.
 
         Args:
+            together: Clients that usually train from the same version.
             survey: Looks at the task's model and rule, if asked to.
 
         Raises:
@@ -177,8 +178,8 @@ class Cohort(Executor, kind="cohort"):
     """Clients that train from one model, side by side: their weights are stacked, a lane each (`learning.lanes`).
 
     What is not training runs as under ``threads``, and so does, in lanes of its own, each worker's part of a cohort.
-    A value depends neither on the number of workers nor on who shares its stack; it differs from that of ``threads`` by
-    rounding.
+    A value depends neither on the number of workers nor on who shares its stack: a trial of the scenario's own shapes
+    shows that before the run, or the scenario is refused. It differs from that of ``threads`` by rounding.
 
     Attributes:
         workers: Threads; null means as many as the process may use cores.
@@ -200,12 +201,12 @@ class Cohort(Executor, kind="cohort"):
 
         return f"clients in lanes on {torch.cuda.get_device_name()}"
 
-    def serving(self, survey: Callable[[], Survey]) -> Executor:
+    def serving(self, together: int, survey: Callable[[], Survey]) -> Executor:
         import torch
 
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ScenarioError("executor.device: PyTorch finds no CUDA device here")
-        if refusal := survey().refusal:
+        if refusal := survey().refuse():
             raise ScenarioError(f"executor: clients cannot train in lanes: {refusal}; choose threads")
         return self
 
@@ -213,6 +214,9 @@ class Cohort(Executor, kind="cohort"):
         return _CohortPool(workers or self.workers or _cores(), self.width, self.device)
 
 
+FEWEST_TOGETHER = 4
+"""Clients that usually train from the same version, from which on lanes pay: one that has nobody beside it is computed
+twice."""
 MOST_FLOPS, MOST_NUMBERS = 1e8, 200_000
 """Floating-point operations of a training step, and numbers of a lane, up to which lanes pay on a CPU (measured:
 `tests/benchmarks/test_cohort.py`). What a step costs beside its arithmetic is then shared by all lanes; above, one
@@ -221,7 +225,8 @@ client at a time keeps its weights in a core's cache, and a client per core is a
 
 @dataclass(frozen=True)
 class Auto(Executor, kind="auto"):
-    """``cohort`` on the CPU where models and steps are small and every layer can be stacked, else ``threads``.
+    """``cohort`` on the CPU where several clients train from one model, models and steps are small and every layer can
+    be stacked, else ``threads``.
 
     Decided by what is counted, never by what is timed.
 
@@ -233,11 +238,14 @@ class Auto(Executor, kind="auto"):
     lazy: bool = True
     window: Window = 1
 
-    def serving(self, survey: Callable[[], Survey]) -> Executor:
+    def serving(self, together: int, survey: Callable[[], Survey]) -> Executor:
+        threads = Threads(self.workers, self.lazy, self.window)
+        if together < FEWEST_TOGETHER:
+            return threads
         found = survey()
-        if found.refusal is None and found.step_flops <= MOST_FLOPS and found.numbers <= MOST_NUMBERS:
-            return Cohort(self.workers, lazy=self.lazy, window=self.window)
-        return Threads(self.workers, self.lazy, self.window)
+        if found.step_flops > MOST_FLOPS or found.numbers > MOST_NUMBERS or found.refuse():
+            return threads
+        return Cohort(self.workers, lazy=self.lazy, window=self.window)
 
 
 class _CohortPool(Pool):

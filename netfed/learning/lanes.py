@@ -3,7 +3,8 @@
 What trains, and what a model keeps in buffers, is stacked with a leading lane dimension; what is frozen is there once.
 Lanes lie one after the other in the batch, [lane * example, ...], so that a module's own forward pass runs as it is;
 where it hands a stacked tensor to a function, `Lanes` puts that function's stacked form in its place. A lane's result
-does not depend on its neighbours, its place or the width, of two or more.
+depends neither on its neighbours nor on its place; nor on the width, of two or more, as long as each matrix product is
+computed alike at any number of lanes; `cohort.survey` tries that.
 """
 
 from __future__ import annotations
@@ -130,6 +131,8 @@ class Lanes(JobDraws):
         kwargs = kwargs or {}
         active = self._stack.active
         if active.isdisjoint(map(id, args)) and active.isdisjoint(map(id, kwargs.values())):
+            if func in _PRODUCTS and args and len(args[0]) == self.width * self._batch:
+                return _FORMS[func](self, *args, **kwargs)
             if func in _ANOTHER_WAY_AT_THE_END:
                 return _with_room_behind(func, *args, **kwargs)
             return super().__torch_function__(func, types, args, kwargs)
@@ -284,6 +287,9 @@ _FORMS: dict[Any, Callable[..., Tensor]] = {
     **{function: partial(_combine, function) for function in (torch.add, torch.mul, Tensor.add, Tensor.mul)},
     Tensor.add_: _count,
 }
+
+_PRODUCTS = {F.linear, F.conv1d, F.conv2d, F.conv3d}
+"""Functions that are computed lane by lane even with frozen weights: how they round may depend on the batch's length."""
 
 _ANOTHER_WAY_AT_THE_END = {
     F.elu,

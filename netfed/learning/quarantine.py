@@ -15,8 +15,8 @@ from netfed.layout import Layout
 from netfed.learning.tensors import Tensors
 
 HUGE = 10.0
-"""How many times the median norm of the updates in one mean an update may have. One that comes alone has nothing that it
-could be compared with."""
+"""How many times the median norm of the updates in one mean an update may have. One that comes alone has nothing to be
+compared with."""
 
 
 Fault = dict[str, str]

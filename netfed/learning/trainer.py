@@ -16,7 +16,7 @@ from netfed.errors import ComputationFailed, ScenarioError
 from netfed.graph import SCALARS, Graph, Node, digest
 from netfed.layout import Layout
 from netfed.learning.adapters import Adapter
-from netfed.learning.cohort import train_together
+from netfed.learning.cohort import lane_batch, train_together
 from netfed.learning.cost import Cost, step_cost
 from netfed.learning.draws import JobDraws, probe, seeded
 from netfed.learning.lanes import Stack
@@ -118,7 +118,8 @@ class Trainer:
             recipe = [*initial, plain(pretraining), task.cloud.digest, streams.seed("pretraining")]
             self.base = graph.node("pretrained", recipe, (), self._pretrain, TENSORS, "pre-training")
         adapted = [plain(adapter), streams.seed("adapter")]
-        self._learner = digest(adapted, plain(rule))
+        self._lane_batch = lane_batch(task, rule)
+        self._learner = digest(adapted, plain(rule), self._lane_batch)
         self.initial = graph.node("model", adapted, (self.base,), self._adopt, TENSORS)
 
     def begin(self, device: Client, model: Node) -> Update:
@@ -148,8 +149,8 @@ class Trainer:
         """Plan a training of ``model`` on gathered examples; see `begin`."""
         seed = self._streams.seed("central", draw)
         recipe = [self._learner, examples.digest, seed]
-        training = LocalTraining(self, self._rule, examples, seed)
-        delta = self._graph.node("update", recipe, (self.base, model), training, label=f"central training {draw}")
+        train = partial(self.train, self._rule, examples, seed)
+        delta = self._graph.node("update", recipe, (self.base, model), train, label=f"central training {draw}")
         return Update(delta, self.cost(len(examples)), len(examples))
 
     def evaluation(self, model: Node) -> Node:
@@ -171,7 +172,7 @@ class Trainer:
             "reference",
             [self._learner, pool.digest, seed, epochs],
             (self.base, self.initial),
-            LocalTraining(self, rule, pool, seed),
+            partial(self.train, rule, pool, seed),
             label="training of the central reference",
         )
         model = self._graph.node("model", ["central"], (self.initial, delta), _sum, TENSORS)
@@ -257,7 +258,7 @@ class Trainer:
         self, trainings: Sequence[LocalTraining], device: str, base: Tensors, model: Tensors
     ) -> list[Tensors]:
         """Return what `train` does for each of the trainings, whose rules are equal, but for rounding."""
-        rule = trainings[0].rule
+        rule = dataclasses.replace(trainings[0].rule, batch_size=self._lane_batch)
         assert isinstance(rule, Backprop)
         stacks: dict[str, Stack] = self._local.__dict__.setdefault("stacks", {})
         if device not in stacks:
@@ -317,7 +318,7 @@ class LocalTraining:
     @property
     def lane_key(self) -> Rule | None:
         """Trainings of equal keys, from the same model, may run `together`; None: this one runs alone."""
-        return self.rule if isinstance(self.rule, Backprop) else None
+        return self.rule if type(self.rule) is Backprop else None  # what a subclass changes, lanes would not do
 
     @staticmethod
     def together(trainings: Sequence[LocalTraining], device: str, base: Tensors, model: Tensors) -> list[Tensors]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict
 
-from netfed.network.files import FromFile
+from netfed.files import FromFile
 from netfed.network.topology import BASE_STATION, CLOUD, Topology, check_spacing
 from netfed.plugin import STRICT
 from netfed.spelling import did_you_mean
@@ -36,7 +36,8 @@ class GraphFile(FromFile, Topology, kind="file"):
     link on it. In this version base stations do not slow each other down on links that their paths share.
 
     Attributes:
-        path: Of the file, which ends in ``.graphml`` or ``.json``: from the present folder, if it is not absolute.
+        path: Of the file, which ends in ``.graphml`` or ``.json``: a relative path starts at the folder of the scenario
+            that names it.
         spacing: Between base stations: devices are scattered over a hexagon of this width about theirs.
         sha256: Of the file; filled in when it is first read.
     """

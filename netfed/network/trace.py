@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from netfed.files import FromFile
 from netfed.network.availability import Availability
-from netfed.network.files import FromFile
 from netfed.units import Seconds
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Trace(FromFile, Availability, kind="trace"):
     of the scenario is given one of the traced devices, all of them as likely, and keeps it.
 
     Attributes:
-        path: Of the file: from the present folder, if it is not absolute.
+        path: Of the file: a relative path starts at the folder of the scenario that names it.
         period: After which the trace begins anew; null: no window follows the last.
         sha256: Of the file; filled in when it is first read.
     """

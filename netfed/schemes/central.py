@@ -23,7 +23,8 @@ class Central(Scheme, kind="central"):
     """Devices send their examples to the cloud, once and as they are stored; then the cloud trains on all of them.
 
     Version v is the model after v trainings by the scenario's rule, each ``rule.epochs`` passes over what has arrived.
-    A device whose upload is lost contributes nothing.
+    A device whose upload is lost contributes nothing. An upload arrives once but is in every version: the row of each
+    says how many uploads it is made of, and these rows do not add up to what has arrived.
 
     Attributes:
         rounds: Trainings, one after the other.

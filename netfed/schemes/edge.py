@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simpy import Event
 
 from netfed.client import Arrival, participate
+from netfed.errors import TransferLost
 from netfed.learning.server import Mean
 from netfed.schemes.steps import shares
 from netfed.simulation import GlobalModel
@@ -15,10 +16,30 @@ from netfed.simulation import GlobalModel
 if TYPE_CHECKING:
     from simpy import Process, Store
 
+    from netfed.graph import Node
     from netfed.learning.cost import Cost
     from netfed.network.link import Link
     from netfed.network.population import Device
     from netfed.simulation import Inspection, Simulation
+
+
+class Contribution(NamedTuple):
+    """What a base station brings to the next version.
+
+    Attributes:
+        weights: Node of its model.
+        arrivals: Updates that the model is made of.
+        inspections: Of these updates.
+    """
+
+    weights: Node
+    arrivals: list[Arrival]
+    inspections: list[Inspection]
+
+    @property
+    def examples(self) -> int:
+        """How many examples the model has been trained on, since it came from the cloud."""
+        return sum(arrival.examples for arrival in self.arrivals)
 
 
 class Edge:
@@ -30,18 +51,17 @@ class Edge:
 
     Attributes:
         model: What it sends to devices.
-        arrivals: Updates that its model is made of, since it came from the cloud.
-        inspections: Of these updates.
+        held: Number of the model that the cloud has last sent it (`Receiver`).
     """
 
     def __init__(self, sim: Simulation, base_station: int) -> None:
         self.env, self.codec, self.trainer = sim.env, sim.codec, sim.trainer
         self.base_station = base_station
         self.model = sim.model
-        self.arrivals: list[Arrival] = []
-        self.inspections: list[Inspection] = []
+        self.held = -1
         self._sim = sim
-        self._held = -1
+        self._arrivals: list[Arrival] = []
+        self._inspections: list[Inspection] = []
 
     # What a client does.
 
@@ -69,41 +89,45 @@ class Edge:
         Raises:
             TransferLost: The connection broke; there is nothing to send to devices.
         """
-        model, self.arrivals, self.inspections = self._sim.model, [], []
-        payload = self.codec.encode_model(model.received, self._held)
+        model = self._sim.model
+        payload = self.codec.encode_model(model.received, self)
         yield from self._sim.network.trunk("downlink", self.base_station).send(payload, model.version)
+        self.codec.delivered(self, model.received)
         self.model = GlobalModel(model.version, model.received)
-        self._held = self.codec.number(model.received)
 
-    def send(self) -> Generator[Event, Any, None]:
-        """Bring the model up to the cloud.
+    def send(self) -> Generator[Event, Any, Contribution | None]:
+        """Bring the model up to the cloud, and forget what it is made of; None if the connection broke.
 
-        Raises:
-            TransferLost: The connection broke.
+        It goes up whole, as float32, whatever the codecs of the devices' links (if no update has changed it, and models
+        are cached, as a header). Its updates count as arrived once it is there; if it is lost, they are lost with it.
         """
-        payload = self.codec.encode_model(self.model.weights, self._held)
-        yield from self._sim.network.trunk("uplink", self.base_station).send(payload, self._sim.model.version)
+        version = self._sim.model.version
+        contribution = Contribution(self.model.weights, self._arrivals, self._inspections)
+        self.model, self._arrivals, self._inspections = self._sim.model, [], []
+        payload = self.codec.encode_model(contribution.weights, self)
+        try:
+            yield from self._sim.network.trunk("uplink", self.base_station).send(payload, version)
+        except TransferLost as loss:
+            for arrival in contribution.arrivals:
+                self.lose(arrival.device, version, loss.cause)
+            return None
+        for arrival in contribution.arrivals:
+            self._sim.accept(arrival)
+        return contribution
 
     def start(self, device: Device, inbox: Store) -> Process:
         """Start a client on the present model; its arrival is put into ``inbox``."""
         return self._sim.occupy(device, participate(self, device, self.model, inbox))
 
     def acknowledge(self, arrival: Arrival) -> None:
-        """Accept an update; see `Simulation.acknowledge`."""
-        self._sim.acknowledge(arrival)
+        """Take an update from its sender, whose state is committed; the cloud has yet to accept it."""
+        self.codec.acknowledge(arrival.device, arrival.payload)
 
     def advance(self, arrivals: Sequence[Arrival]) -> None:
         """Add the mean update, weighted by examples, to the model; its version stays that of the global one."""
-        weights = self.model.weights
-        if arrivals:
-            average, inspection = self._sim.mean(arrivals, shares([arrival.examples for arrival in arrivals]))
-            weights, _ = self._sim.aggregator.step(Mean(), weights, average, None)
-            self.inspections.append(inspection)
+        average, inspection = self._sim.mean(arrivals, shares([arrival.examples for arrival in arrivals]))
+        weights, _ = self._sim.aggregator.step(Mean(), self.model.weights, average, None)
         published = self.codec.publish(weights, self.model.received)
         self.model = GlobalModel(self.model.version, weights, published=published)
-        self.arrivals.extend(arrivals)
-
-    @property
-    def examples(self) -> int:
-        """How many examples its model has been trained on, since it came from the cloud."""
-        return sum(arrival.examples for arrival in self.arrivals)
+        self._arrivals.extend(arrivals)
+        self._inspections.append(inspection)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy import int64
     from numpy.typing import NDArray
 
-    from netfed.schemes.edge import Edge
+    from netfed.schemes.edge import Contribution, Edge
     from netfed.simulation import Simulation
 
 
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 class Hierarchical(Scheme, kind="hierarchical"):
     """Base stations average the updates of their devices; the cloud averages the models of the base stations.
 
-    In a round the cloud sends its model to the base stations of the cohort. Each does ``edge_rounds`` rounds with its
-    devices, over their access links, at a pace of its own, and sends its model back over the backhaul. Both averages
-    are weighted by the examples that the updates come from. A base station whose backhaul loses a model sits out, or
-    has worked in vain.
+    In a round the cloud sends its model to the base stations of the cohort. Each does ``edge_rounds`` rounds with those
+    of its devices that can be reached then, over their access links, at a pace of its own, and sends its model back
+    over the backhaul. Both averages are weighted by the examples that the updates come from. A base station whose
+    backhaul loses a model sits out, and its devices count as lost, once each; or it has worked in vain, and its updates
+    count as lost.
 
     Attributes:
         rounds: Of the cloud.
@@ -61,27 +62,31 @@ class Hierarchical(Scheme, kind="hierarchical"):
         return self.rounds * self.edge_rounds * self.cohort
 
     def run(self, sim: Simulation) -> Generator[Any, Any, None]:
-        from netfed.schemes.edge import Edge
-        from netfed.schemes.steps import shares
-
         edges: dict[int, Edge] = {}
         for version in range(self.rounds):
             devices = yield from sim.select(self.cohort, version)
-            serving = sim.population.base_station[devices]
-            at_work = []
-            for index in sorted(set(serving.tolist())):
-                edge = edges.setdefault(index, Edge(sim, index))
-                at_work.append(sim.env.process(self._serve(sim, edge, devices[serving == index])))
-            yield sim.env.all_of(at_work)
-            back = [work.value for work in at_work if work.value and work.value.arrivals]
-            sim.inspections += [inspection for edge in back for inspection in edge.inspections]
-            models = [edge.model.weights for edge in back]
-            weights = shares([edge.examples for edge in back])
-            mean = sim.aggregator.mean_of_models(models, weights, sim.model.received) if back else None
-            sim.step(mean, sum(len(edge.arrivals) for edge in back), self.server)
+            yield from self._round(sim, edges, devices)
 
-    def _serve(self, sim: Simulation, edge: Edge, devices: NDArray[int64]) -> Generator[Any, Any, Edge | None]:
-        """A base station's part in a round; its value is the base station, or None if its model was lost."""
+    def _round(self, sim: Simulation, edges: dict[int, Edge], devices: NDArray[int64]) -> Generator[Any, Any, None]:
+        """The cloud's part in a round."""
+        from netfed.schemes.edge import Edge
+        from netfed.schemes.steps import shares
+
+        serving = sim.population.base_station[devices]
+        at_work = [
+            sim.env.process(self._serve(sim, edges.setdefault(index, Edge(sim, index)), devices[serving == index]))
+            for index in sorted(set(serving.tolist()))
+        ]
+        yield sim.env.all_of(at_work)
+        back: list[Contribution] = [work.value for work in at_work if work.value and work.value.arrivals]
+        sim.inspections += [inspection for edge in back for inspection in edge.inspections]
+        models = [edge.weights for edge in back]
+        weights = shares([edge.examples for edge in back])
+        mean = sim.aggregator.mean_of_models(models, weights, sim.model.received) if back else None
+        sim.step(mean, sum(len(edge.arrivals) for edge in back), self.server)
+
+    def _serve(self, sim: Simulation, edge: Edge, devices: NDArray[int64]) -> Generator[Any, Any, Contribution | None]:
+        """A base station's part in a round; its value is what it brings, or None if a model was lost."""
         from simpy import Store
 
         from netfed.errors import TransferLost
@@ -90,13 +95,17 @@ class Hierarchical(Scheme, kind="hierarchical"):
         first = sim.model.version * self.edge_rounds
         try:
             yield from edge.receive()
-            for draw in range(first, first + self.edge_rounds):
-                inbox = Store(sim.env)
-                clients = [edge.start(device, inbox) for device in sim.participants(devices, draw)]
-                arrivals = yield from collect(edge, inbox, len(clients), round_end(edge, clients, self.deadline))
-                yield from dismiss(edge, clients, inbox, "late")
-                edge.advance(arrivals)
-            yield from edge.send()
-        except TransferLost:
+        except TransferLost as loss:
+            sim.tally["selected"] += len(devices)
+            for device in sim.participants(devices):
+                sim.lose(device, sim.model.version, loss.cause)
             return None
-        return edge
+        for draw in range(first, first + self.edge_rounds):
+            inbox = Store(sim.env)
+            reachable = devices[sim.population.available(sim.env.now)[devices]]
+            clients = [edge.start(device, inbox) for device in sim.participants(reachable, draw)]
+            arrivals = yield from collect(edge, inbox, len(clients), round_end(edge, clients, self.deadline))
+            yield from dismiss(edge, clients, inbox, "late")
+            if arrivals:
+                edge.advance(arrivals)
+        return (yield from edge.send())

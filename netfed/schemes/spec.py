@@ -33,3 +33,10 @@ class Scheme(Plugin):
     def participations(self) -> int:
         """How many updates a run aggregates at the most: the compute that its reference lines are given too."""
         raise NotImplementedError
+
+    @property
+    def together(self) -> int:
+        """Clients that usually train from the same version: as many as an aggregation sets free, and no more than there
+        are. It decides no more than how they are computed.
+        """
+        return min(self.clients, self.participations // self.versions)

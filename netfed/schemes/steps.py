@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simpy import Event, Interrupt
 from simpy.events import EventPriority
@@ -12,10 +12,21 @@ if TYPE_CHECKING:
     from simpy import Environment, Process, Store
     from simpy.resources.store import StoreGet
 
-    from netfed.client import Arrival, Server
+    from netfed.client import Arrival
+    from netfed.network.population import Device
     from netfed.simulation import Simulation
 
 _LAST = EventPriority(2)  # after SimPy's URGENT (0) and NORMAL (1)
+
+
+class Server(Protocol):
+    """Who takes the steps: the cloud (`Simulation`), or a base station (`Edge`)."""
+
+    env: Environment
+
+    def acknowledge(self, arrival: Arrival) -> None: ...
+
+    def lose(self, device: Device, version: int, cause: str) -> None: ...
 
 
 class Settled(Event):

@@ -80,7 +80,8 @@ class CausalLayer(nn.Module):
         query, key, value = (each(h).unflatten(-1, (4, 32)).transpose(1, 2) for each in maps)
         attended = F.scaled_dot_product_attention(query, key, value, is_causal=True)
         x = x + self.out(attended.transpose(1, 2).flatten(2))
-        return x + self.mlp(self.second(x))
+        out: Tensor = x + self.mlp(self.second(x))
+        return out
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class PlainCNN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool2d(F.relu(self.c1(x)), 2)
         x = F.max_pool2d(F.relu(self.c2(x)), 2)
-        return self.f2(F.relu(self.f1(x.flatten(1))))
+        logits: Tensor = self.f2(F.relu(self.f1(x.flatten(1))))
+        return logits
 
 
 def perceptron(inputs: int, hidden: int) -> nn.Module:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netfed.errors import ScenarioError
 from netfed.learning.adapters import Adapter, BiasOnly, Full, Head, LoRA
 from netfed.learning.cohort import train_together
 from netfed.learning.draws import JobDraws
@@ -51,6 +52,7 @@ def network(name: str) -> nn.Module:
     models = {
         "mlp": MLP((15,)),
         "cnn": CNN((3, 5), 9),
+        "narrow": MLP((1,)),
         "batchnorm-cnn": BatchNormCNN((3, 5), 9),
         "conv-transformer": ConvTransformer(width=15, heads=3, blocks=2, dropout=0.2),
     }
@@ -107,6 +109,7 @@ CASES = [
     ("mlp", Full(), HEAVY, 1e-6),
     ("mlp", Full(), ADAMW, 1e-6),
     ("mlp", LoRA(2), HEAVY, 1e-6),
+    ("narrow", LoRA(3), Backprop(learning_rate=0.05, batch_size=3, epochs=2), 1e-6),
     ("cnn", Full(), HEAVY, 2e-5),
     ("batchnorm-cnn", Full(), HEAVY, 2e-5),
     ("batchnorm-cnn", BiasOnly(), ADAMW, 2e-5),
@@ -168,6 +171,54 @@ def test_workers_width_and_a_resumed_store_change_no_bit(play: Play, tmp_path: P
         entry.unlink()
     again = play(*sets, "executor=cohort", workers=3, store=tmp_path / "store")
     assert again.results == first.results
+
+
+SMALL_RECIPES = {
+    "last batch of one": ("rule.batch_size=4", "adapter={kind: lora, rank: 3}"),
+    "batches of two": ("rule.batch_size=2", "adapter={kind: lora, rank: 1}"),
+    "shares below the batch": ("rule.batch_size=60000", "adapter=head"),
+}
+
+
+@pytest.mark.parametrize("sets", SMALL_RECIPES.values(), ids=SMALL_RECIPES)
+def test_small_matrices_do_not_depend_on_the_number_of_workers(play: Play, sets: tuple[str, ...]) -> None:
+    """Seven of twenty devices: stacks of seven; of four and three; of two, two, two and one."""
+    world = "devices.count=20", "scheme={kind: fedavg, rounds: 3, cohort: 7}", "executor=cohort"
+    one, *more = (play(*world, *sets, workers=workers).model for workers in (1, 2, 4))
+    assert all(torch.equal(value, other[name]) for other in more for name, value in one.items())
+
+
+def test_batches_of_one_example_get_threads_or_a_word(play: Play) -> None:
+    world = "devices.count=20", "scheme={kind: fedavg, rounds: 2, cohort: 7}", "rule.batch_size=1"
+    low_rank = (*world, "adapter={kind: lora, rank: 3}")
+    assert play(*low_rank, "executor=auto").results == play(*low_rank, "executor=threads").results
+    with pytest.raises(ScenarioError, match="batches of one example"):
+        play(*low_rank, "executor=cohort")
+
+
+DOWN = "downlink.codec={kind: topk, fraction: 0.2}"
+FORESEEN = {
+    "fedavg": ("scheme={kind: fedavg, rounds: 6, cohort: 4}", DOWN),
+    "fedbuff": ("scheme={kind: fedbuff, aggregations: 6, concurrency: 6, buffer: 4}", DOWN),
+    "local": ("scheme={kind: local, rounds: 6, devices: 6}",),
+}
+
+
+@pytest.mark.parametrize("sets", FORESEEN.values(), ids=FORESEEN)
+def test_neither_window_nor_laziness_nor_a_resumed_store_changes_a_lane(
+    play: Play, tmp_path: Path, sets: tuple[str, ...]
+) -> None:
+    """What a training reads is computed in one go with it, or is at hand: in lanes its bits must not tell."""
+    store = tmp_path / "store"
+    first = play(*sets, "executor=cohort", store=store).model
+    for executor in ("{kind: cohort, window: 5}", "{kind: cohort, lazy: false}"):
+        model = play(*sets, f"executor={executor}").model
+        assert all(torch.equal(value, model[name]) for name, value in first.items()), executor
+    for offset in (0, 1):
+        for entry in sorted(path for path in store.rglob("*") if path.is_file())[offset::2]:
+            entry.unlink()
+        model = play(*sets, "executor=cohort", store=store).model
+        assert all(torch.equal(value, model[name]) for name, value in first.items()), offset
 
 
 def test_lanes_and_threads_agree_but_keep_apart_stores(play: Play, tmp_path: Path) -> None:

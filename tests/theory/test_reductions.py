@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -173,7 +175,7 @@ def test_without_contention_a_round_takes_its_latencies_its_bits_and_its_trainin
     latency = FIXED.replace("1 Mbit/s", "1 Mbit/s, latency: 30 ms").replace("1 Gbit/s", "1 Gbit/s, latency: 20 ms")
     played = play(latency, "scheme={kind: fedavg, rounds: 1, cohort: 1}", "devices.count=1")
     sim = played.sim
-    bits = sim.codec.encode_model(sim.trainer.initial, held=-1).bits
+    bits = sim.codec.encode_model(sim.trainer.initial, SimpleNamespace(held=-1)).bits
     device_s = sim.trainer.cost(len(sim.trainer._task.share(0)))
     population = sim.population
     compute_s = max(device_s.flops / population.flops_per_s[0], device_s.bytes / population.bytes_per_s[0])

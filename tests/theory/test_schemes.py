@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from math import fsum
 
 import pytest
 import torch
 
-from tests.conftest import DROPOUT, FIXED, LOSSY, Play
+from netfed.client import Arrival
+from netfed.schemes.edge import Edge
+from tests.conftest import DROPOUT, FIXED, LOSSY, Build, Play
 
 TWO = "topology={kind: hexagonal, base_stations: 2}"
+LOSSY_BACKHAUL = LOSSY.replace("loss: 0.02", "loss: 0.4")
 SLOW_BACKHAUL = (
     "network={kind: fixed, uplink: {rate: 10 Mbit/s}, downlink: {rate: 10 Mbit/s}, backhaul: {rate: 1 Mbit/s}}"
 )
@@ -95,14 +99,101 @@ def test_hierarchical_weighs_base_stations_by_their_examples(play: Play) -> None
 
 
 def test_what_a_backhaul_loses_is_missing_from_the_cloud(play: Play) -> None:
-    network = LOSSY.replace("loss: 0.02", "loss: 0.4")
-    played = play(TWO, network, "scheme={kind: hierarchical, rounds: 6, cohort: 8}")
+    played = play(TWO, LOSSY_BACKHAUL, "scheme={kind: hierarchical, rounds: 6, cohort: 8}")
     lost = [row for row in played.events if str(row.get("cause")).startswith("loss-backhaul")]
-    assert {row["link"] for row in lost} == {"backhaul-uplink", "backhaul-downlink"}
-    updates = played.summary["updates"]
-    assert sum(row["arrived"] for row in played.rounds) < updates["arrived"]
+    assert {row["link"] for row in lost if row["kind"] == "transfer"} == {"backhaul-uplink", "backhaul-downlink"}
+    summary = played.summary
+    updates, losses, jobs = summary["updates"], summary["losses"], summary["jobs"]
+    assert min(losses["loss-backhaul-uplink"], losses["loss-backhaul-downlink"]) > 0
+    assert updates["selected"] == 6 * 8, "who waits behind a lost model has been selected too"
     assert updates["selected"] == updates["arrived"] + updates["late"] + updates["lost"] + updates["dismissed"]
-    assert played.summary["jobs"]["trained"] < updates["arrived"], "what the backhaul loses need not be computed"
+    assert sum(row["arrived"] for row in played.rounds) == updates["arrived"]
+    assert sum(row["kind"] == "arrival" for row in played.events) == updates["arrived"]
+    assert jobs["trained"] == updates["arrived"], "what the backhaul loses need not be computed"
+    assert jobs["skipped"] >= losses["loss-backhaul-uplink"]
+
+
+def test_a_device_continues_from_what_its_base_station_has_acknowledged(play: Play, built: Build) -> None:
+    """Its second upload is encoded from the state after the first, whether or not the cloud ever hears of them."""
+    scheme = "scheme={kind: hierarchical, rounds: 1, edge_rounds: 2, cohort: 8}"
+    world = (
+        TWO,
+        FIXED.replace("1 Gbit/s", "1 Gbit/s, loss: 0.4"),
+        "codec={kind: topk, fraction: 0.1}",
+        "seed=10",
+        scheme,
+    )
+    experiment = built(*world)
+    codec, plain = experiment.simulation.codec, experiment.simulation.codec.encode
+    reads = {}
+
+    def encode(delta, device):
+        payload = plain(delta, device)
+        reads[device.id, device.draw] = len(payload.sent.reads)
+        return payload
+
+    codec.encode = encode
+    list(experiment.windows())
+    summary = experiment.summary()
+    assert summary["losses"].keys() == {"loss-backhaul-uplink"}
+    assert reads == {(device, draw): 1 + draw for device in range(8) for draw in (0, 1)}
+    assert 0 < summary["jobs"]["trained"] == summary["updates"]["arrived"] < 16
+    longer = "scheme.rounds=5"
+    assert play(*world, longer).results == play(*world, longer, "executor={kind: serial, lazy: false}").results
+
+
+def test_an_edge_round_asks_who_can_be_reached(built: Build) -> None:
+    experiment = built(
+        TWO,
+        FIXED,
+        "devices.availability={kind: windows, period: 200 ms, duration: 120 ms}",
+        "scheme={kind: hierarchical, rounds: 3, edge_rounds: 3, cohort: 8}",
+    )
+    sim = experiment.simulation
+    occupy, started = sim.occupy, []
+
+    def seen(device, part):
+        started.append((device.draw % 3, sim.population.available(sim.env.now)[device.id]))
+        return occupy(device, part)
+
+    sim.occupy = seen
+    list(experiment.windows())
+    assert {edge_round for edge_round, _ in started} == {0, 1, 2}
+    assert all(available for _, available in started)
+    assert len(started) < 3 * 3 * 8
+
+
+def test_base_stations_forget_what_the_cloud_has_used(built: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two base stations take turns: while one is at work, no update of an earlier version is held for the other."""
+    experiment = built(TWO, LOSSY_BACKHAUL, "scheme={kind: hierarchical, rounds: 12, cohort: 1}")
+    start, stale = Edge.start, []
+
+    def checked(edge, device, inbox):
+        gc.collect()
+        arrivals = [held for held in gc.get_objects() if type(held) is Arrival]
+        stale.append(sum(arrival.model.version < edge.model.version for arrival in arrivals))
+        return start(edge, device, inbox)
+
+    monkeypatch.setattr(Edge, "start", checked)
+    list(experiment.windows())
+    assert len(stale) > 4
+    assert not any(stale)
+
+
+def test_an_edge_round_without_updates_leaves_the_model_as_it_is(play: Play) -> None:
+    """No coded difference of zero goes down, and the unchanged model goes up as a header."""
+    played = play(
+        TWO.replace("2", "1"),
+        FIXED,
+        "downlink.codec={kind: topk, fraction: 0.1}",
+        "devices.dropout={upload: 1.0}",
+        "scheme={kind: hierarchical, rounds: 1, edge_rounds: 3, cohort: 8}",
+    )
+    rows = [row for row in played.events if row["kind"] == "transfer"]
+    header = 8 * 16
+    assert [row["bits"] for row in rows if row["link"] == "backhaul-uplink"] == [header]
+    down = [row["bits"] for row in rows if row["link"] == "downlink"]
+    assert down[8:] == 16 * [header]
 
 
 def test_devices_by_themselves_send_nothing_and_agree_with_the_reference(play: Play) -> None:
@@ -153,6 +244,9 @@ def test_central_training_costs_the_upload_of_the_examples_that_arrive(play: Pla
     assert times_s[1] == pytest.approx(largest * 8 * (64 * 4 + 8) / 1e6 + round_s)
     assert times_s[8] == pytest.approx(times_s[1] + 7 * round_s)
     assert summary["energy_parts_j"]["cloud"] == pytest.approx(8 * round_s * sim.cloud.compute_w)
+    assert [row["arrived"] for row in played.rounds] == [0] + 8 * [8], "each version is made of every upload"
+    assert summary["updates"]["arrived"] == 8
+    assert summary["rounds_without_updates"] == 0
 
 
 def test_central_training_goes_without_what_was_lost(play: Play) -> None:

@@ -8,7 +8,7 @@ import pytest
 from netfed import sources
 from netfed.document import MAX_BYTES
 from netfed.errors import ScenarioError
-from netfed.scenario import load, loads
+from netfed.scenario import load, loads, resolved
 from netfed.sources import MAX_FILES, documents, find, preset, shipped
 
 
@@ -157,3 +157,26 @@ def test_there_are_presets_to_start_from() -> None:
     assert preset() == preset("minimal")
     with pytest.raises(ScenarioError, match=r"^minmal: no such preset, did you mean 'minimal'\?$"):
         preset("minmal")
+
+
+def test_paths_start_at_the_folder_of_the_file_that_names_them_and_of_overrides_at_the_present_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    here.mkdir()
+    mine = written(
+        there,
+        mine="extends: [quickstart, sub/table.yaml]\ndevices: {availability: {kind: trace, path: trace.csv}}\n",
+        sub__table="task: {dataset: {kind: table, path: data.csv, label: y}, hands: null}\n",
+    )
+    for folder in (there, here):
+        (folder / "trace.csv").write_text("device,start,end\na,0,9\n")
+    (there / "sub/data.csv").write_text("x,y\n1,0\n2,1\n")
+    monkeypatch.chdir(here)
+    scenario = load(mine)
+    assert vars(scenario.task.dataset)["path"] == str(there / "sub/data.csv")
+    assert vars(scenario.devices.availability)["path"] == str(there / "trace.csv")
+    scenario = load(mine, sets=["devices.availability.path=trace.csv"])
+    assert vars(scenario.devices.availability)["path"] == str(here / "trace.csv")
+    assert load("../there/mine.yaml") == load(mine)
+    assert loads(resolved(load(mine)), "elsewhere/resolved.yaml") == load(mine)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netfed.errors import ScenarioError
+from netfed.files import FromFile
 from netfed.learning.data.spec import Dataset, Examples
 from netfed.spelling import did_you_mean
 
@@ -20,18 +21,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Table(Dataset, kind="table"):
+class Table(FromFile, Dataset, kind="table"):
     """Your own data: a file with one example a row, and the names of the columns in the first line if it is CSV.
 
     Attributes:
-        path: A ``.csv`` or ``.parquet`` file; a relative path starts at the folder that netfed is run from.
+        path: A ``.csv`` or ``.parquet`` file; a relative path starts at the folder of the scenario that names it.
         label: Column of the class: text, whole numbers or booleans; classes are numbered in their sorted order.
         client: Column of who each example is from, for the partition ``natural``.
         features: Columns of numbers or booleans that the model sees; null means all but label and client.
         standardise: Shift and scale each feature to mean 0 and standard deviation 1 over the whole table.
+        sha256: Of the file; filled in when the scenario is read, and compared when a run is built.
     """
 
-    path: str
     label: str
     client: str | None = None
     features: tuple[str, ...] | None = None
@@ -44,6 +45,8 @@ class Table(Dataset, kind="table"):
             raise ValueError(f"column {self.label!r} is the label: it cannot be a feature or the client as well")
         if Path(self.path).suffix not in (".csv", ".parquet"):
             raise ValueError(f"path {self.path!r} ends neither in .csv nor in .parquet")
+        if self.sha256 is None:
+            self._bytes()
 
     @property
     def tells_clients(self) -> bool:
@@ -54,7 +57,8 @@ class Table(Dataset, kind="table"):
         """Return inputs of shape [row, feature], in the order of the file.
 
         Raises:
-            ScenarioError: File or column are missing, or hold what they cannot.
+            ScenarioError: File or column are missing, or hold what they cannot; or the file is not what it was when the
+                scenario was read.
         """
         import numpy as np
 
@@ -75,9 +79,11 @@ class Table(Dataset, kind="table"):
         from pyarrow import csv, parquet
 
         try:
-            return csv.read_csv(self.path) if self.path.endswith(".csv") else parquet.read_table(self.path)
-        except FileNotFoundError as error:
-            raise ScenarioError(f"task.dataset.path: no such file: {Path(self.path).absolute()}") from error
+            file = pa.BufferReader(self._bytes())
+        except ValueError as error:
+            raise ScenarioError(f"task.dataset.path: {error}") from error
+        try:
+            return csv.read_csv(file) if self.path.endswith(".csv") else parquet.read_table(file)
         except (OSError, pa.ArrowException) as error:
             raise ScenarioError(f"task.dataset.path: {self.path}: {' '.join(str(error).split())}") from error
 

@@ -14,7 +14,7 @@ from netfed.learning.data.partitions import Iid, Natural
 from netfed.learning.data.shares import Shares, deal
 from netfed.learning.data.spec import Examples, Hands, Split
 from netfed.learning.data.table import Table
-from netfed.plugin import read
+from netfed.plugin import read, write
 from netfed.scenario import TaskSpec
 from netfed.streams import Streams
 
@@ -33,9 +33,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def table(path: str, **keys: Any) -> Table:
+    return Table(path=path, **{"label": "y", **keys})
+
+
 def load(text: str, path: str = "data.csv", **keys: Any) -> Examples:
     Path(path).write_text(text)
-    return Table(path, **{"label": "y", **keys}).load(WORLD)
+    return table(path, **keys).load(WORLD)
 
 
 def test_a_row_is_an_example() -> None:
@@ -71,7 +75,7 @@ def test_classes_are_sorted_as_numbers_or_as_text() -> None:
 def test_parquet_is_read_too() -> None:
     columns = {"x": pa.array([1, 2, 4], pa.int8()), "y": pa.array(["b", "a", "b"]).dictionary_encode()}
     parquet.write_table(pa.table(columns), "data.parquet")
-    examples = Table("data.parquet", "y", standardise=False).load(WORLD)
+    examples = table("data.parquet", standardise=False).load(WORLD)
     assert examples.inputs.tolist() == [[1], [2], [4]]
     assert examples.labels.tolist() == [1, 0, 1]
 
@@ -79,18 +83,18 @@ def test_parquet_is_read_too() -> None:
 @pytest.mark.parametrize(
     ("text", "keys", "message"),
     [
-        (ROWS, {}, r"task\.dataset\.features: column 'city' of data\.csv is string, not numbers: list the columns"),
-        (ROWS, {"features": ("x", "onn")}, "features: column 'onn' of data.csv does not exist, did you mean 'on'"),
-        (ROWS, {"label": "yy"}, r"task\.dataset\.label: column 'yy' of data\.csv does not exist, did you mean 'y'"),
+        (ROWS, {}, r"task\.dataset\.features: column 'city' of .*/data\.csv is string, not numbers: list the columns"),
+        (ROWS, {"features": ("x", "onn")}, "features: column 'onn' of .*/data.csv does not exist, did you mean 'on'"),
+        (ROWS, {"label": "yy"}, r"task\.dataset\.label: column 'yy' of .*/data\.csv does not exist, did you mean 'y'"),
         (ROWS, {"client": "users"}, r"task\.dataset\.client: column 'users' .* does not exist, did you mean 'user'"),
-        ("x,y\n1,0.5\n", {}, "label: column 'y' of data.csv is double: write whole numbers or text"),
-        ("x,y\n1,0\n,1\n", {}, "column 'x' of data.csv has 1 empty cells"),
-        ("x,y\n1,0\n1e999,1\n", {}, "column 'x' of data.csv is not finite in row 2"),
-        ("x,x,y\n1,1,0\n", {}, "column 'x' of data.csv is there more than once"),
+        ("x,y\n1,0.5\n", {}, "label: column 'y' of .*/data.csv is double: write whole numbers or text"),
+        ("x,y\n1,0\n,1\n", {}, "column 'x' of .*/data.csv has 1 empty cells"),
+        ("x,y\n1,0\n1e999,1\n", {}, "column 'x' of .*/data.csv is not finite in row 2"),
+        ("x,x,y\n1,1,0\n", {}, "column 'x' of .*/data.csv is there more than once"),
         ("x,y\n", {}, "data.csv has 0 rows and 1 features"),
         ("y\n1\n", {}, "data.csv has 1 rows and 0 features"),
-        ("x,y\n1\n", {}, r"task\.dataset\.path: data\.csv: .*Expected 2 columns"),
-        ("", {}, r"task\.dataset\.path: data\.csv: Empty CSV"),
+        ("x,y\n1\n", {}, r"task\.dataset\.path: .*/data\.csv: .*Expected 2 columns"),
+        ("", {}, r"task\.dataset\.path: .*/data\.csv: Empty CSV"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said_in_a_line(text: str, keys: dict[str, Any], message: str) -> None:
@@ -101,15 +105,33 @@ def test_what_is_wrong_with_a_table_is_said_in_a_line(text: str, keys: dict[str,
 
 
 def test_a_file_that_is_missing_or_no_table_is_named(folder: Path) -> None:
-    with pytest.raises(ScenarioError, match=f"no such file: {folder / 'there.csv'}"):
-        Table("there.csv", "y").load(WORLD)
+    with pytest.raises(ValueError, match=f"{folder / 'there.csv'}: No such file"):
+        table("there.csv")
     Path("junk.parquet").write_text("not a table")
-    with pytest.raises(ScenarioError, match=r"task\.dataset\.path: junk\.parquet: "):
-        Table("junk.parquet", "y").load(WORLD)
+    with pytest.raises(ScenarioError, match=r"task\.dataset\.path: .*/junk\.parquet: "):
+        table("junk.parquet").load(WORLD)
+
+
+def test_a_file_is_pinned_when_the_scenario_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("data.csv").write_text("x,y\n1,0\n2,1\n")
+    written = write(read(Table, {"path": "data.csv", "label": "y"}))
+    monkeypatch.chdir("/")
+    again = read(Table, written)
+    assert again == read(Table, {"path": str(folder / "data.csv"), "label": "y"})
+    assert again.load(WORLD).labels.tolist() == [0, 1]
+    (folder / "data.csv").write_text("x,y\n1,0\n2,0\n")
+    with pytest.raises(ScenarioError, match=r"task\.dataset\.path: .*data\.csv: .* not the file that was read before"):
+        read(Table, written).load(WORLD)
+    (folder / "data.csv").unlink()
+    assert read(Table, written) == again, "results are read without their data"
+    with pytest.raises(ScenarioError, match=r"task\.dataset\.path: .*data\.csv: No such file") as raised:
+        again.load(WORLD)
+    assert len(raised.value.lines) == 1
 
 
 def test_what_the_scenario_alone_shows_is_refused_at_once() -> None:
-    assert read(Table, {"path": "a.csv", "label": "y", "features": ["b", "c"]}) == Table("a.csv", "y", None, ("b", "c"))
+    Path("a.csv").touch()
+    assert read(Table, {"path": "a.csv", "label": "y", "features": ["b", "c"]}) == table("a.csv", features=("b", "c"))
     for keys, message in (
         ({"path": "a.xlsx"}, r"ends neither in \.csv nor in \.parquet"),
         ({"path": "a.csv", "client": "y"}, "'y' is the label"),
@@ -122,17 +144,18 @@ def test_what_the_scenario_alone_shows_is_refused_at_once() -> None:
 
 def test_what_does_not_go_with_a_dataset_is_refused_at_once() -> None:
     split = Split(0, 0.5, 0.5)
-    TaskSpec(Table("a.csv", "y", "user"), split, Natural())
-    for dataset in (Table("a.csv", "y"), Digits()):
+    Path("a.csv").touch()
+    TaskSpec(table("a.csv", client="user"), split, Natural())
+    for dataset in (table("a.csv"), Digits()):
         with pytest.raises(ValueError, match="partition natural needs clients"):
             TaskSpec(dataset, split, Natural())
     with pytest.raises(ValueError, match="hands are for pictures"):
-        TaskSpec(Table("a.csv", "y"), split, Iid(), Hands())
+        TaskSpec(table("a.csv"), split, Iid(), Hands())
 
 
 def dealt(text: str, **keys: Any) -> Shares:
     load(text, client="user")
-    return deal(Table("data.csv", "y", "user"), Split(0, 0.75, 0.25), Natural(), None, 4, WORLD)
+    return deal(table("data.csv", client="user"), Split(0, 0.75, 0.25), Natural(), None, 4, WORLD)
 
 
 def test_a_table_feeds_the_natural_partition_and_its_bytes_the_keys() -> None:
@@ -150,4 +173,4 @@ def test_a_table_feeds_the_natural_partition_and_its_bytes_the_keys() -> None:
 def test_nobody_writes_a_table_by_hand() -> None:
     load("x,y\n" + "1,0\n2,1\n" * 20)
     with pytest.raises(ScenarioError, match=r"task\.hands: only pictures .* dataset table has none"):
-        deal(Table("data.csv", "y"), Split(0, 0.5, 0.5), Iid(), Hands(tests=2), 2, WORLD)
+        deal(table("data.csv"), Split(0, 0.5, 0.5), Iid(), Hands(tests=2), 2, WORLD)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -14,18 +15,20 @@ from torch import Tensor, nn
 
 from netfed.errors import ScenarioError
 from netfed.learning.adapters import Adapter, Full, Head, LoRA
-from netfed.learning.cohort import survey
+from netfed.learning.cohort import lane_batch, survey
 from netfed.learning.data.datasets import Digits
 from netfed.learning.data.partitions import Iid
 from netfed.learning.data.shares import deal
 from netfed.learning.data.spec import Split
-from netfed.learning.executors import MOST_FLOPS, MOST_NUMBERS, Auto, Cohort, Serial, Survey, Threads
+from netfed.learning.executors import FEWEST_TOGETHER, MOST_FLOPS, MOST_NUMBERS, Auto, Cohort, Serial, Survey, Threads
 from netfed.learning.models.spec import CNN, MLP, BatchNormCNN, ConvTransformer, Model
+from netfed.learning.optimizers import SGD, AdamW
 from netfed.learning.rules.backprop import Backprop
 from netfed.learning.rules.spec import Rule
 from netfed.learning.task import Classification
+from netfed.learning.trainer import LocalTraining
 from netfed.streams import Streams
-from tests.conftest import Play
+from tests.conftest import Build, Play
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def look(task: Classification, model: Model, adapter: Adapter | None = None, rul
     "model", [MLP((8,)), CNN((2,), 4), BatchNormCNN((2,), 4), ConvTransformer(6, 2, 1)], ids=lambda model: model.kind
 )
 def test_every_built_in_model_can_be_trained_in_lanes(task: Classification, model: Model, adapter: Adapter) -> None:
-    assert look(task, model, adapter).refusal is None
+    assert look(task, model, adapter).refuse() is None
 
 
 def test_work_and_size_are_counted(task: Classification) -> None:
@@ -97,7 +100,7 @@ def test_what_has_no_stacked_form_is_refused(
     task: Classification, forward: Callable[[nn.Module, Tensor], Tensor], refusal: str
 ) -> None:
     Made.forward = forward
-    found = look(task, Made()).refusal
+    found = look(task, Made()).refuse()
     assert found is not None
     assert re.search(refusal, found), found
 
@@ -112,47 +115,173 @@ def test_a_rule_without_a_stacked_form_is_refused(task: Classification) -> None:
             pass
 
     try:
-        assert look(task, MLP((8,)), rule=Still()).refusal == "rule test.still has no stacked form"
+        assert look(task, MLP((8,)), rule=Still()).refuse() == "rule Still has no stacked form"
     finally:
         del Rule.kinds["test.still"]
 
 
-SMALL = Survey(None, MOST_FLOPS, MOST_NUMBERS)
+@dataclass(frozen=True)
+class Uphill(Backprop):
+    """What a third party may make of the built-in rule."""
+
+    def fit(self, module: nn.Module, parameters: list[Tensor], *_: object) -> None:
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.add_(1.0)
+
+
+def test_a_rule_that_changes_backprop_is_not_taken_for_it(task: Classification, built: Build) -> None:
+    assert look(task, MLP((8,)), rule=Uphill(batch_size=10)).refuse() == "rule Uphill has no stacked form"
+    experiment = built("executor=auto", rule=Uphill(batch_size=10))
+    assert experiment.fingerprint["executor"] == "one client at a time"
+    training = LocalTraining(experiment.simulation.trainer, Uphill(), task.share(0), 0)
+    assert training.lane_key is None
+    assert replace(training, rule=Backprop()).lane_key == Backprop()
+
+
+@dataclass(frozen=True)
+class Normed(SGD):
+    """Steps whose length is that of the parameters together: in a stack, of everybody's."""
+
+    def step(self, parameters: Any, gradients: Any, state: Any, count: int, learning_rate: float) -> None:
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.sub_(learning_rate * gradient / gradient.norm())
+
+
+@dataclass(frozen=True)
+class ByShape(SGD):
+    """Moves matrices, and nothing else: in a stack, no tensor of the model below is one."""
+
+    def step(self, parameters: Any, gradients: Any, state: Any, count: int, learning_rate: float) -> None:
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if parameter.dim() == 2:
+                parameter.sub_(learning_rate * gradient)
+
+
+def test_the_optimizer_takes_part_in_the_trial(task: Classification) -> None:
+    normed, by_shape = (Backprop(batch_size=10, optimizer=optimizer) for optimizer in (Normed(), ByShape()))
+    assert "depends on who trains beside it" in str(look(task, MLP((8,)), rule=normed).refuse())
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        return F.linear(x.flatten(1), self.layer.weight)
+
+    Made.forward = forward
+    assert look(task, Made(), rule=by_shape).refuse() == "optimizer ByShape is not what it is alone"
+
+
+def test_what_has_no_gradient_but_noise_does_not_count(task: Classification) -> None:
+    """Attention does not depend on the bias of its keys: AdamW moves it all the same."""
+    assert look(task, ConvTransformer(6, 2, 1), rule=Backprop(batch_size=10, optimizer=AdamW())).refuse() is None
+
+
+def test_the_trial_has_the_shapes_of_the_run(task: Classification) -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        return self.layer((x - x.mean(0) if len(x) > 100 else x).flatten(1)) + self.shift
+
+    Made.forward = forward
+    assert look(task, Made(), rule=Backprop(batch_size=12)).refuse() is None
+    assert "depends on who" in str(look(task, Made(), rule=Backprop(batch_size=40)).refuse())
+
+
+def test_batches_of_one_example_are_refused(task: Classification) -> None:
+    for adapter in (Full(), LoRA(3), Head()):
+        refusal = look(task, MLP((16,)), adapter, Backprop(batch_size=1)).refuse()
+        assert refusal is not None
+        assert "batches of one example" in refusal
+
+
+def test_a_batch_is_no_larger_than_the_largest_share(task: Classification) -> None:
+    largest = max(len(task.share(device)) for device in range(task.devices))
+    assert lane_batch(task, Backprop(batch_size=10)) == 10
+    assert lane_batch(task, Backprop(batch_size=60_000)) == largest
+    step = 2 * largest * (64 * 8 + 8 * 10) * 3 - 2 * largest * 64 * 8
+    assert look(task, MLP((8,)), rule=Backprop(batch_size=60_000)).step_flops == step
+
+
+SMALL = Survey(lambda: None, MOST_FLOPS, MOST_NUMBERS)
 
 
 @pytest.mark.parametrize(
     ("found", "chosen"),
     [
         (SMALL, Cohort(3)),
-        (Survey("it draws", 1.0, 1), Threads(3)),
-        (Survey(None, MOST_FLOPS + 1, 1), Threads(3)),
-        (Survey(None, 1.0, MOST_NUMBERS + 1), Threads(3)),
+        (Survey(lambda: "it draws", 1.0, 1), Threads(3)),
+        (Survey(lambda: None, MOST_FLOPS + 1, 1), Threads(3)),
+        (Survey(lambda: None, 1.0, MOST_NUMBERS + 1), Threads(3)),
     ],
 )
 def test_auto_decides_by_what_is_counted(found: Survey, chosen: Cohort | Threads) -> None:
-    assert Auto(3).serving(lambda: found) == chosen
-    assert Auto(3, lazy=False, window=4).serving(lambda: found).lazy is False
-    assert Auto(3, lazy=False, window=4).serving(lambda: found).window == 4
+    assert Auto(3).serving(4, lambda: found) == chosen
+    assert Auto(3).serving(3, lambda: found) == Threads(3)
+    assert Auto(3, lazy=False, window=4).serving(4, lambda: found).lazy is False
+    assert Auto(3, lazy=False, window=4).serving(4, lambda: found).window == 4
 
 
 def test_who_has_chosen_is_not_overruled_but_told() -> None:
-    def nobody_looks() -> Survey:
+    def nobody_looks() -> Any:
         raise AssertionError
 
-    assert Serial().serving(nobody_looks) == Serial()
-    assert Threads(2).serving(nobody_looks) == Threads(2)
-    assert Cohort(2).serving(lambda: SMALL) == Cohort(2)
+    assert Serial().serving(4, nobody_looks) == Serial()
+    assert Threads(2).serving(4, nobody_looks) == Threads(2)
+    assert Cohort(2).serving(1, lambda: SMALL) == Cohort(2)
+    assert Auto(2).serving(3, nobody_looks) == Threads(2)
     with pytest.raises(ScenarioError, match="executor: clients cannot train in lanes: it draws; choose threads"):
-        Cohort().serving(lambda: Survey("it draws", 1.0, 1))
+        Cohort().serving(4, lambda: Survey(lambda: "it draws", 1.0, 1))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
 def test_a_device_that_is_not_there_is_the_users_mistake() -> None:
     with pytest.raises(ScenarioError, match=r"executor\.device: PyTorch finds no CUDA device here"):
-        Cohort(device="cuda").serving(lambda: SMALL)
+        Cohort(device="cuda").serving(4, lambda: SMALL)
 
 
 def test_the_choice_is_in_the_fingerprint(play: Play) -> None:
     small, large = (play("executor=auto", f"model={{kind: mlp, hidden: [{width}]}}") for width in (8, 4000))
     chosen = [played.experiment.fingerprint["executor"] for played in (small, large)]
     assert chosen == ["clients in lanes", "one client at a time"]
+
+
+def test_lanes_are_padded_to_the_largest_share_at_most(play: Play) -> None:
+    rows = []
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        rows.append(len(x))
+        logits: Tensor = self.layer(x.flatten(1)) + self.shift
+        return logits
+
+    Made.forward = forward
+    played = play("model=test.made", "rule.batch_size=50000", "executor=cohort", "evaluate_every=0", workers=1)
+    task = played.sim.trainer._task
+    assert max(rows) <= 8 * max(len(task.share(device)) for device in range(task.devices))
+
+
+def test_what_lanes_are_padded_to_is_in_the_key(built: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = set()
+    for size in (8, 8, 7):
+        monkeypatch.setattr("netfed.learning.trainer.lane_batch", lambda *_, size=size: size)
+        sim = built().simulation
+        keys.add(sim.trainer.begin(SimpleNamespace(id=0, draw=0), sim.model.weights).delta.key)
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("scheme", "together"),
+    [
+        ("{kind: fedavg, rounds: 2, cohort: 4}", 4),
+        ("{kind: hierarchical, rounds: 2, cohort: 5, edge_rounds: 3}", 5),
+        ("{kind: fedbuff, aggregations: 3, concurrency: 8, buffer: 3}", 3),
+        ("{kind: fedbuff, aggregations: 3, concurrency: 4, buffer: 10}", 4),
+        ("{kind: fedasync, aggregations: 3, concurrency: 8, alpha: 0.5}", 1),
+    ],
+)
+def test_lanes_are_for_schemes_whose_clients_start_from_one_version(built: Build, scheme: str, together: int) -> None:
+    experiment = built(f"scheme={scheme}", "executor=auto")
+    assert experiment.scheme.together == together
+    assert (experiment.fingerprint["executor"] == "clients in lanes") == (together >= FEWEST_TOGETHER)
+
+
+def test_training_on_gathered_examples_takes_no_lane(play: Play) -> None:
+    """Nothing else starts from its model: it would be computed twice."""
+    scheme = "scheme={kind: central, rounds: 2, devices: 4}"
+    lanes, threads = (play(scheme, "references=[central]", f"executor={kind}") for kind in ("cohort", "threads"))
+    assert all(torch.equal(value, threads.model[name]) for name, value in lanes.model.items())

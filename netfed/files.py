@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_BYTES = 200_000_000
+MAX_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,8 @@ class FromFile:
     """A spec that goes on in a file of its own.
 
     Attributes:
-        path: Of the file: from the present folder, if it is not absolute. Once read, it is absolute.
+        path: Of the file: from the folder of the scenario that names it, or from the present folder if an override
+            does. Once read, it is absolute.
         sha256: Of the file's bytes, in hexadecimal digits. Filled in when it is first read: whoever goes on with a run,
             or repeats it, has the same file.
     """
@@ -22,11 +23,11 @@ class FromFile:
     path: str
     sha256: str | None = None
 
-    def _text(self) -> str:
+    def _bytes(self) -> bytes:
         """Return what the file says, and pin it.
 
         Raises:
-            ValueError: It cannot be read, is too large or not UTF-8, or is not the file that it was.
+            ValueError: It cannot be read, is too large, or is not the file that it was.
         """
         path = Path(self.path).absolute()
         try:
@@ -41,7 +42,15 @@ class FromFile:
             raise ValueError(f"{path}: its sha256 is {digest}: it is not the file that was read before")
         object.__setattr__(self, "path", str(path))
         object.__setattr__(self, "sha256", digest)
+        return data
+
+    def _text(self) -> str:
+        """Return what the file says as text, and pin it.
+
+        Raises:
+            ValueError: As for its bytes, or they are not UTF-8.
+        """
         try:
-            return data.decode()
+            return self._bytes().decode()
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: byte {error.start} is not UTF-8") from error
+            raise ValueError(f"{self.path}: byte {error.start} is not UTF-8") from error
