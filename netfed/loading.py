@@ -72,7 +72,9 @@ def interpret(
     """
     full, brief = reduce(partial(_over, spec), (_forms(spec, root) for root in documents))
     if short and not brief.value:
-        raise ScenarioError(f"{full.mark}: --short: no {SHORT}: section says what a short run changes")
+        raise ScenarioError(
+            f"{full.mark}: --short: no {SHORT}: section says what a short run changes; write {SHORT}: {{scheme: {{rounds: 2}}}}, say"
+        )
     forms = [full, spelled_out(spec, merge(full, brief))]
     unread: list[str] = []
     for rank, (label, assignment) in enumerate(overrides, start=1):

@@ -188,6 +188,9 @@ def problems(folder: Path) -> list[str]:
         attempt(read_status, folder, manifest)
         for name, record in manifest.files.items():
             attempt(read_file, folder, name, record)
+        rounds = folder / ROUNDS
+        if SUMMARY in manifest.files and rounds.exists() and rounds.stat().st_size > manifest.files[ROUNDS].size:
+            found.append(f"{rounds}: damaged: the run has finished, and something was written after its end")
         for entry in store_entries(folder / "store"):
             attempt(read_entry, entry)
     return found

@@ -289,7 +289,7 @@ _FORMS: dict[Any, Callable[..., Tensor]] = {
 }
 
 _PRODUCTS = {F.linear, F.conv1d, F.conv2d, F.conv3d}
-"""Functions that are computed lane by lane even with frozen weights: how they round may depend on the batch's length."""
+"""Functions that are computed lane by lane even with frozen weights: rounding may depend on the batch's length."""
 
 _ANOTHER_WAY_AT_THE_END = {
     F.elu,

@@ -39,6 +39,10 @@ class Central(Scheme, kind="central"):
         return self.devices
 
     @property
+    def together(self) -> int:
+        return 1
+
+    @property
     def versions(self) -> int:
         return self.rounds
 

@@ -39,6 +39,10 @@ class Local(Scheme, kind="local"):
         return self.devices
 
     @property
+    def together(self) -> int:
+        return 1
+
+    @property
     def versions(self) -> int:
         return self.rounds
 

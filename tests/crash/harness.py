@@ -29,16 +29,26 @@ torch.set_num_threads(1)
 netfed.run.COMMIT_EVERY_S = 0.0  # a commit for each window: more renames to die at
 scenario_file, work, moments = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 trained = mmap.mmap(-1, 8)
-train = Trainer.train
+train, train_together = Trainer.train, Trainer.train_together
+
+
+def note(count: int) -> None:
+    trained[:8] = struct.pack("q", struct.unpack("q", trained[:8])[0] + count)
 
 
 def counting_train(*args):
     delta = train(*args)
-    trained[:8] = struct.pack("q", struct.unpack("q", trained[:8])[0] + 1)
+    note(1)
     return delta
 
 
-Trainer.train = counting_train
+def counting_train_together(*args):
+    deltas = train_together(*args)
+    note(len(deltas))
+    return deltas
+
+
+Trainer.train, Trainer.train_together = counting_train, counting_train_together
 
 
 def start(out: Path) -> None:

@@ -41,6 +41,7 @@ network:
   downlink: {rate: 10 Mbit/s, spread: 0.5, latency: 5 ms, loss: 0.05}
   backhaul: {rate: 4 Mbit/s, latency: 10 ms}
 references: [local]
+executor: threads
 """
 TRANSFORMER = (
     "--set=model={kind: conv-transformer, width: 12, heads: 2, blocks: 1, dropout: 0.2}",
@@ -55,6 +56,8 @@ FIELDS: dict[str, Any] = {
     "scheme": str,
     "seed": int,
     "rounds": int,
+    "rounds_without_updates": int,
+    "quarantined": {},
     "sim_time_s": float,
     "metric": {"name": str, "first": float, "last": float, "best": float},
     "references": {"local": float},
@@ -112,6 +115,14 @@ def test_any_number_of_workers(home: Path, undisturbed: dict[str, Any], workers:
     assert digests(threads) == digests(undisturbed)
     assert undisturbed["updates"]["lost"] > 0
     assert undisturbed["metric"]["last"] > undisturbed["metric"]["first"] + 0.1
+
+
+def test_any_number_of_workers_in_lanes(home: Path) -> None:
+    lanes = [
+        netfed("run", "processes.yaml", "--json", "--set=executor=cohort", "--workers", workers, cwd=home).json
+        for workers in (1, 2, 4)
+    ]
+    assert len({digests(result) for result in lanes}) == 1
 
 
 def test_another_environment(home: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
@@ -172,7 +183,7 @@ def test_a_shared_store_serves_another_bandwidth_and_no_other_rule(home: Path, t
     assert same["jobs"] == {"planned": 12, "trained": 0, "reused": 12, "skipped": 0}
     assert digests(same) == digests(slow)
 
-    env = environment(copied(tmp_path / "changed", "alpha=-self.learning_rate", "alpha=-self.learning_rate * 1.001"))
+    env = environment(copied(tmp_path / "changed", "alpha=-learning_rate", "alpha=-learning_rate * 1.001"))
     changed = netfed("run", "processes.yaml", "--json", *patient, cwd=home, env=env).json
     assert changed["jobs"] == {"planned": 12, "trained": 12, "reused": 0, "skipped": 0}
     assert changed["reference_jobs"] == slow["reference_jobs"] == 10
@@ -180,10 +191,10 @@ def test_a_shared_store_serves_another_bandwidth_and_no_other_rule(home: Path, t
 
 
 def copied(folder: Path, old: str = "", new: str = "") -> Path:
-    """Copy the package into a folder, with one line of a rule changed, and return the folder."""
+    """Copy the package into a folder, with one line of an optimizer changed, and return the folder."""
     source = Path(package.__file__).parent
     shutil.copytree(source, folder / "netfed", ignore=shutil.ignore_patterns("__pycache__"))
-    rule = folder / "netfed" / "learning" / "rules" / "backprop.py"
+    rule = folder / "netfed" / "learning" / "optimizers.py"
     text = rule.read_text()
     assert not old or text.count(old) == 1
     rule.write_text(text.replace(old, new) if old else text)

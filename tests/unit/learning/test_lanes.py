@@ -272,6 +272,8 @@ def test_what_lanes_are_padded_to_is_in_the_key(built: Build, monkeypatch: pytes
         ("{kind: fedbuff, aggregations: 3, concurrency: 8, buffer: 3}", 3),
         ("{kind: fedbuff, aggregations: 3, concurrency: 4, buffer: 10}", 4),
         ("{kind: fedasync, aggregations: 3, concurrency: 8, alpha: 0.5}", 1),
+        ("{kind: local, rounds: 2, devices: 8}", 1),
+        ("{kind: central, rounds: 2, devices: 8}", 1),
     ],
 )
 def test_lanes_are_for_schemes_whose_clients_start_from_one_version(built: Build, scheme: str, together: int) -> None:
