@@ -72,9 +72,8 @@ def interpret(
     """
     full, brief = reduce(partial(_over, spec), (_forms(spec, root) for root in documents))
     if short and not brief.value:
-        raise ScenarioError(
-            f"{full.mark}: --short: no {SHORT}: section says what a short run changes; write {SHORT}: {{scheme: {{rounds: 2}}}}, say"
-        )
+        remedy = f"write {SHORT}: {{scheme: {{rounds: 2}}}}, say"
+        raise ScenarioError(f"{full.mark}: --short: no {SHORT}: section says what a short run changes; {remedy}")
     forms = [full, spelled_out(spec, merge(full, brief))]
     unread: list[str] = []
     for rank, (label, assignment) in enumerate(overrides, start=1):

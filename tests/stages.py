@@ -12,7 +12,17 @@ PYTEST = [sys.executable, "-m", "pytest", "-q"]
 STAGES = {
     "lint": [[sys.executable, "-m", "ruff", "check"], [sys.executable, "-m", "ruff", "format", "--check"]],
     "types": [[sys.executable, "-m", "mypy"]],
-    "tests": [[*PYTEST, "-n", "2", "-m", "not slow and not claim and not benchmark", "--cov", "--cov-report="]],
+    "tests": [
+        [
+            *PYTEST,
+            "-n",
+            "2",
+            "-m",
+            "not slow and not claim and not question and not benchmark",
+            "--cov",
+            "--cov-report=",
+        ]
+    ],
     "slow": [[*PYTEST, "-n", "2", "-m", "slow", "--cov", "--cov-append", "--cov-report="]],
     "coverage": [[sys.executable, "-m", "coverage", "report", "--skip-covered", "--fail-under=90"]],
     "claims": [[*PYTEST, "-s", "-m", "claim"]],

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from netfed.learning.adapters import LoRA
 from netfed.learning.models.spec import Model
 
-ROUNDS, COHORT, PAIRS, TOLERANCE = 6, 50, 5, 0.8
+ROUNDS, COHORT, PAIRS, TOLERANCE = 6, 50, 3, 0.8
 SCENARIO = """\
 netfed: 1
 name: cohort

@@ -1,4 +1,4 @@
-"""What the scenarios that ask a question find, in three seeds: ``pytest -s -m claim`` prints the tables."""
+"""What the scenarios that ask a question find, in three seeds: ``pytest -s -m question`` prints the tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def first(results: Results, accuracy: float) -> dict[str, Any] | None:
     return next((row for row in rows if (row["accuracy"] or 0) >= accuracy), None)
 
 
-@pytest.mark.claim
+@pytest.mark.question
 def test_stragglers(tmp_path: Path) -> None:
     """Waiting for the slowest takes more than twice as long as a deadline, or as FedBuff, which is first."""
     target = 0.8
@@ -49,7 +49,7 @@ def test_stragglers(tmp_path: Path) -> None:
         assert took_s["fedbuff"] < took_s["deadline"] < 0.5 * took_s["wait"]
 
 
-@pytest.mark.claim
+@pytest.mark.question
 def test_compression(tmp_path: Path) -> None:
     """Over a slow uplink both codecs are far ahead of float32; over a fast one neither is."""
     target = 0.9
