@@ -19,7 +19,6 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -48,6 +47,7 @@ from netfed.manifest import (
     store_folder,
 )
 from netfed.recorder import Row
+from netfed.replay import Replay
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _PART_ROWS_MIN, _PART_ROWS_MAX = 512, 65_536
@@ -74,8 +74,8 @@ class RunFolder:
         self._files = dict(self.manifest.files)
         recorded_rounds = read_file(path, ROUNDS, self._files[ROUNDS])
         self._rounds_hash = hashlib.sha256(recorded_rounds)
-        self._rounds = _Replay(_placed_rounds(path, recorded_rounds))
-        self._events = _Replay(_placed_events(path, self.manifest.parts))
+        self._rounds = Replay(_placed_rounds(path, recorded_rounds))
+        self._events = Replay(_placed_events(path, self.manifest.parts))
         self._unwritten: list[Row] = []
 
     @classmethod
@@ -285,53 +285,6 @@ class RunFolder:
         (self.path / "events").mkdir(exist_ok=True)
         _replace(self.path / name, data)
         self._files[name] = FileRecord.of(data, len(rows))
-
-
-class _Replay:
-    """One series of rows, in order: those recorded before are compared, the rest are new.
-
-    Args:
-        recorded: The rows on file, each with its place.
-    """
-
-    def __init__(self, recorded: Iterator[tuple[str, Row]]) -> None:
-        self.seen = 0
-        self._recorded = recorded
-        self._hash = hashlib.sha256()
-
-    @property
-    def digest(self) -> str:
-        """The sha256 (hex) of all rows seen."""
-        return self._hash.hexdigest()
-
-    def take(self, rows: list[Row]) -> list[Row]:
-        """Take the next rows; return those that were not recorded before.
-
-        Raises:
-            RunFolderError: One was recorded before, but differs.
-        """
-        if rows:
-            self._hash.update(canonical(rows)[1:-1].encode() + b",")
-        self.seen += len(rows)
-        recorded = list(islice(self._recorded, len(rows)))
-        for (place, before), row in zip(recorded, rows, strict=False):
-            if canonical(before) != canonical(row):
-                raise RunFolderError(f"{place}: {_difference(before, row)}")
-        return rows[len(recorded) :]
-
-    def expect_end(self) -> None:
-        """Raise `RunFolderError` if a row on file has not been replayed."""
-        for place, _ in self._recorded:
-            raise RunFolderError(f"{place}: recorded, but the replay ends before it")
-
-
-def _difference(recorded: Row, replayed: Row) -> str:
-    differing = (
-        f"{name} was {recorded.get(name, 'absent')!r} when it was recorded, and is {replayed.get(name, 'absent')!r} now"
-        for name in sorted({*recorded, *replayed})
-        if canonical(recorded.get(name, "absent")) != canonical(replayed.get(name, "absent"))
-    )
-    return next(differing)
 
 
 def _placed_rounds(folder: Path, data: bytes) -> Iterator[tuple[str, Row]]:

@@ -19,7 +19,7 @@ LAYERS = [
     {"build", "notes", "provenance"},
     {"scenario", "results"},
     {"loading", "runfolder", "sources"},
-    {"schemes", "manifest", "events"},
+    {"schemes", "manifest", "events", "replay"},
     {"experiment"},
     {"simulation"},
     {"client"},

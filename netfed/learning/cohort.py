@@ -122,7 +122,7 @@ def _steps(
 
 def lane_batch(task: Classification, rule: Rule) -> int:
     """Return how many examples lanes are padded to in each step: the rule's, or all of the largest share if fewer."""
-    return min(rule.batch_size, max(len(task.share(device)) for device in range(task.devices)))
+    return min(rule.batch_size, task.largest)
 
 
 def survey(task: Classification, model: Model, adapter: Adapter, rule: Rule, streams: Streams) -> Survey:

@@ -71,6 +71,11 @@ class Classification:
         """Number of devices."""
         return len(self._offsets) - 1
 
+    @property
+    def largest(self) -> int:
+        """Examples of the device that has the most."""
+        return max(end - start for start, end in pairwise(self._offsets))
+
     def share(self, device: int) -> TaskExamples:
         """Return one device's training examples (views)."""
         part = slice(self._offsets[device], self._offsets[device + 1])

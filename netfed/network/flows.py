@@ -1,8 +1,8 @@
 """The medium in which flows slow each other down: a fluid, whose rates change when a flow starts or ends.
 
-A flow is due on the clock of its lane, a lane on the airtime of its cell or on the backhaul's level, and these in real
-time (`virtual_time`, `lanes`, `sharing`). A start or an end costs the logarithm of the number of flows, and one look at
-each cell where the backhaul is full.
+A flow is due on the clock of its rate class, a rate class on the airtime of its cell or on the backhaul's level, and
+these in real time (`virtual_time`, `cell`, `sharing`). A start or an end costs the logarithm of the number of flows,
+and one look at each cell where the backhaul is full.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import count
 from simpy import Environment, Event
 from simpy.events import Timeout
 
-from netfed.network.lanes import Lane, fine
+from netfed.network.cell import RateClass, fine
 from netfed.network.medium import Flow, Medium, check_flow
 from netfed.network.sharing import Backhaul
 from netfed.network.virtual_time import SAME_INSTANT_ULP
@@ -29,7 +29,7 @@ class Shared(Medium):
     def __init__(self, env: Environment, backhaul_bps: float, cells: int = 1) -> None:
         super().__init__(env, backhaul_bps, cells)
         self._backhaul = Backhaul(backhaul_bps, cells)
-        self._live: dict[Flow, tuple[int, Lane, int]] = {}  # its place in line, lane, weight
+        self._live: dict[Flow, tuple[int, RateClass, int]] = {}  # its place in line, rate class, weight
         self._order = count()
         self._wakeups_s = [math.inf]  # when the pending ones are, the next one last
 
@@ -37,8 +37,8 @@ class Shared(Medium):
         """Set bits on their way; see `Medium.start`."""
         check_flow(bits, radio_bps, weight)
         flow, share, now_s = Flow(bits, cell, Event(self._env)), fine(weight), self._env.now
-        lane = self._backhaul.cells[cell].join(flow, bits, radio_bps, share, now_s)
-        self._live[flow] = next(self._order), lane, share
+        rate_class = self._backhaul.cells[cell].join(flow, bits, radio_bps, share, now_s)
+        self._live[flow] = next(self._order), rate_class, share
         self._backhaul.settle((cell,), now_s)
         self._set_wakeup(now_s)
         return flow
@@ -57,14 +57,14 @@ class Shared(Medium):
         """Return how many of a flow's bits have not left yet."""
         if flow.left_bits is not None:
             return flow.left_bits
-        _, lane, weight = self._live[flow]
-        left_bits = (lane.due(flow) - lane.read(self._env.now)) * weight
+        _, rate_class, weight = self._live[flow]
+        left_bits = (rate_class.due(flow) - rate_class.read(self._env.now)) * weight
         return min(float(flow.bits), max(0.0, left_bits))
 
     def _leave(self, flow: Flow) -> int:
         """Take a flow out, and return its place in line."""
-        order, lane, weight = self._live.pop(flow)
-        self._backhaul.cells[flow.cell].leave(flow, lane, weight)
+        order, rate_class, weight = self._live.pop(flow)
+        self._backhaul.cells[flow.cell].leave(flow, rate_class, weight)
         return order
 
     def _wake(self, wakeup: Event) -> None:
@@ -83,8 +83,8 @@ class Shared(Medium):
         last_s = now_s + SAME_INSTANT_ULP * math.ulp(now_s)
         for clock, alarm_s in zip(self._backhaul.clocks, self._backhaul.alarms_s, strict=True):
             if alarm_s <= last_s:
-                for lane in clock.ripe(now_s):
-                    *_, flow = lane.first()
+                for rate_class in clock.ripe(now_s):
+                    *_, flow = rate_class.first()
                     finished.append((self._leave(flow), flow))
         return sorted(finished)
 

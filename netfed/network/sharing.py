@@ -21,7 +21,7 @@ import math
 from collections.abc import Sequence
 from operator import attrgetter
 
-from netfed.network.lanes import Cell, Lane
+from netfed.network.cell import Cell, RateClass
 from netfed.network.virtual_time import VirtualClock
 
 _low_bps, _high_bps = attrgetter("low_bps"), attrgetter("high_bps")
@@ -37,13 +37,13 @@ class Backhaul:
     Attributes:
         cells: The cells.
         clocks: Those that real time drives: the airtime of each cell, then the level.
-        alarms_s: When the first lane of each is due. [clock]
+        alarms_s: When the first rate class of each is due. [clock]
     """
 
     def __init__(self, rate_bps: float, cells: int) -> None:
         self._rate_bps = rate_bps
         self._level_bps = math.inf
-        self._level: VirtualClock[Lane] = VirtualClock()
+        self._level: VirtualClock[RateClass] = VirtualClock()
         self.cells = [Cell(self._level) for _ in range(cells)]
         self.clocks = [*(cell.airtime for cell in self.cells), self._level]
         self.alarms_s = [math.inf] * len(self.clocks)

@@ -118,10 +118,10 @@ class Auditor:
             for _, rate_bps in medium._live.values():
                 assert rate_bps <= medium._backhaul_bps
             return
-        lanes = [(lane, weight * lane.rate * lane._driver.rate) for _, lane, weight in medium._live.values()]
-        assert all(0 < rate_bps <= lane.radio_bps * (1 + 1e-12) for lane, rate_bps in lanes)
-        assert math.fsum(rate_bps for _, rate_bps in lanes) <= medium._backhaul_bps * (1 + 1e-12)
-        airtime = math.fsum(rate_bps / lane.radio_bps for lane, rate_bps in lanes)
+        shares = [(group, weight * group.rate * group._driver.rate) for _, group, weight in medium._live.values()]
+        assert all(0 < rate_bps <= group.radio_bps * (1 + 1e-12) for group, rate_bps in shares)
+        assert math.fsum(rate_bps for _, rate_bps in shares) <= medium._backhaul_bps * (1 + 1e-12)
+        airtime = math.fsum(rate_bps / group.radio_bps for group, rate_bps in shares)
         assert airtime <= 1 + 1e-12, "more airtime than there is"
 
     def audit_energy(self) -> None:

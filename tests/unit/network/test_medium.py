@@ -126,7 +126,7 @@ def test_wake_ups_do_not_pile_up_behind_a_long_flow() -> None:
 
 
 def test_rounding_makes_no_bits() -> None:
-    """In a lane that has been busy for long, a few bits more are lost in the last place."""
+    """In a rate class that has been busy for long, a few bits more are lost in the last place."""
     env = Environment()
     medium = Shared(env, math.inf)
     medium.start(10**15, 1e9)

@@ -5,7 +5,7 @@ import math
 import pytest
 from simpy import Environment, Event
 
-from netfed.network.lanes import Cell, fine
+from netfed.network.cell import Cell, fine
 from netfed.network.medium import Flow
 from netfed.network.virtual_time import VirtualClock
 
@@ -28,22 +28,22 @@ def test_rates_depend_on_who_is_there_not_on_who_was(capped: int) -> None:
         for cell in (busy, fresh):
             cell.cap(0.0)
     guests = [(some_flow(), 1e10 / (3 + index % 9), fine(0.1 * (1 + index % 7))) for index in range(300)]
-    lanes = [busy.join(flow, 1000, radio_bps, weight, 0.0) for flow, radio_bps, weight in guests]
+    rate_classes = [busy.join(flow, 1000, radio_bps, weight, 0.0) for flow, radio_bps, weight in guests]
     assert piece(busy) != piece(fresh)
-    for (flow, _, weight), lane in zip(guests, lanes, strict=True):
-        busy.leave(flow, lane, weight)
+    for (flow, _, weight), rate_class in zip(guests, rate_classes, strict=True):
+        busy.leave(flow, rate_class, weight)
     assert piece(busy) == piece(fresh)
 
 
-def test_flows_of_one_radio_rate_are_one_lane() -> None:
+def test_flows_of_one_radio_rate_are_one_rate_class() -> None:
     cell = Cell(VirtualClock())
-    lanes = [cell.join(some_flow(), 1000, radio_bps, fine(1.0), 0.0) for radio_bps in (2e6, 1e6, 2e6)]
-    assert lanes[0] is lanes[2]
-    assert lanes[0] is not lanes[1]
-    assert lanes[0].weight == 2 * lanes[1].weight
+    rate_classes = [cell.join(some_flow(), 1000, radio_bps, fine(1.0), 0.0) for radio_bps in (2e6, 1e6, 2e6)]
+    assert rate_classes[0] is rate_classes[2]
+    assert rate_classes[0] is not rate_classes[1]
+    assert rate_classes[0].weight == 2 * rate_classes[1].weight
 
 
-def test_pieces_meet_where_a_lane_is_capped() -> None:
+def test_pieces_meet_where_a_rate_class_is_capped() -> None:
     """What the cell sends at a border is the same by the piece below and by the piece above."""
     cell = Cell(VirtualClock())
     for radio_bps in (1e6, 10e6, 100e6):
