@@ -104,11 +104,11 @@ class Experiment:
         """How far the run has come, as of the last window."""
         sim, row = self.simulation, self._last_row
         return Progress(
-            version=int(row["version"] or 0),
+            version=int(row.get("version") or 0),
             versions=self.scheme.versions,
-            t_s=float(row["t_s"] or 0.0),
+            t_s=float(row.get("t_s") or 0.0),
             metric=("accuracy", self._scores[-1] if self._scores else None),
-            bits=int(row["bits_up"] or 0) + int(row["bits_down"] or 0),
+            bits=int(row.get("bits_up") or 0) + int(row.get("bits_down") or 0),
             lost=sim.tally["lost"] + sim.tally["late"],
             trained=sim.graph.counts("update")["trained"],
             torch_s=self._pool.cpu_s,

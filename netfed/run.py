@@ -88,6 +88,7 @@ def play(folder: RunFolder, workers: int | None = None, watch: Watch | None = No
         folder.report("finished")
         return "finished"
     started = time.perf_counter()
+    experiment = None
     try:
         folder.log(f"played by process {os.getpid()}")
         with _stop_requests(folder.path) as stop:
@@ -107,8 +108,8 @@ def play(folder: RunFolder, workers: int | None = None, watch: Watch | None = No
         folder.discard()
         raise
     except Exception as error:
-        if isinstance(error, RunFailed):
-            folder.commit(folder.progress)
+        if isinstance(error, RunFailed) and experiment is not None:
+            folder.commit(asdict(experiment.progress))
         folder.fail(error)
         raise
     finally:

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
@@ -72,6 +72,7 @@ class StandIn:
 
     at: Callable[[int], None]
     factor = 1.0
+    quarantined: ClassVar[list[dict[str, Any]]] = []
     built: list[StandIn]
 
     def __init__(self, scenario: Any, store: Path, workers: int | None) -> None:
@@ -90,7 +91,7 @@ class StandIn:
             self._store.save(f"{version:02}", SCALARS, accuracy)
             row = {"t_s": 60.0 * version, "kind": "round", "version": version, "accuracy": accuracy}
             events = [{"t_s": i / 100, "kind": "transfer", "device": i, "bits": 8.0} for i in range(200)]
-            yield Window([row], events, [])
+            yield Window([row], events, self.quarantined)
 
     @property
     def progress(self) -> Progress:
@@ -272,6 +273,27 @@ def test_a_failed_run_keeps_every_row_until_then(
     netfed("run", "toy.yaml")
     assert load(the_run()).manifest.files["rounds.jsonl"].rows == 4
     assert 0 < len(load(the_run()).events()) < 800
+    assert netfed("show", the_run(), "--json").json["progress"]["version"] == 3
+
+
+def test_what_is_quarantined_is_noted_once_and_what_it_raised_is_shown(
+    netfed: Netfed, stand_in: type[StandIn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = {"device": 3, "version": 1, "cause": "failed", "detail": "out of cheese", "traceback": "Traceback ..."}
+    monkeypatch.setattr(stand_in, "quarantined", [bad])
+    failure = RunFailed("nothing but bad updates")
+    failure.add_note("Traceback of the last")
+    stand_in.at = staticmethod(fail_at(3, failure))  # type: ignore[assignment]
+    done = netfed("run", "toy.yaml")
+    assert done.code == 3
+    assert done.err.splitlines()[-2:] == ["Traceback of the last", "the run failed: nothing but bad updates"]
+    stand_in.at = staticmethod(lambda now: None)  # type: ignore[assignment]
+    assert netfed("resume", the_run()).code == 0
+    errors = [json.loads(line) for line in (the_run() / "errors.jsonl").read_text().splitlines()]
+    noted = [error for error in errors if error.get("device") == 3]
+    windows = load(the_run()).manifest.files["rounds.jsonl"].rows
+    assert len(noted) == windows, "a replay notes nothing anew"
+    assert {name: noted[0][name] for name in bad} == bad
 
 
 def test_a_scenario_that_does_not_fit_its_data_leaves_no_folder(netfed: Netfed, stand_in: type[StandIn]) -> None:

@@ -132,4 +132,6 @@ def test_variables_that_change_bits_or_bind_threads_are_traps(
     checks = examined()
     assert checks["kernels"]["found"] == "MKL_CBWR=COMPATIBLE"
     assert "bits" in checks["kernels"]["remedy"]
+    monkeypatch.setenv("MKL_CBWR", "AUTO")
+    assert examined()["kernels"]["remedy"] == "", "netfed sets this itself"
     assert checks["threads"]["found"] == "OMP_PROC_BIND=true"

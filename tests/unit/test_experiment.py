@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -165,6 +166,11 @@ def test_a_bad_update_is_kept_out_and_noted(
     again = built("scheme.cohort=8", f"codec={codec}", "executor=threads")
     assert played(again) == windows, "what is found in the store tells of it too"
     assert again.summary()["jobs"]["trained"] == 0
+
+
+def test_where_nothing_is_bad_nothing_is_stored_of_it(built: Build, tmp_path: Path) -> None:
+    played(built("evaluate_every=0"))
+    assert len([path for path in (tmp_path / "store").rglob("*") if path.is_file()]) == 4, "a model for each version"
 
 
 def test_the_others_weigh_as_if_the_bad_one_had_not_been_there(

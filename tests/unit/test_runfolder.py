@@ -88,6 +88,16 @@ def test_a_finished_run_holds_every_row_in_order(undisturbed: Path) -> None:
     assert problems(undisturbed) == []
 
 
+def test_nothing_may_be_written_after_the_end(tmp_path: Path) -> None:
+    running, ended = half_done(tmp_path / "half"), finished(tmp_path / "whole")
+    for path in (running, ended):
+        with (path / "rounds.jsonl").open("ab") as file:
+            file.write(b"junk\n")
+    assert problems(running) == [], "a kill may leave what no commit names"
+    (damage,) = problems(ended)
+    assert "rounds.jsonl: damaged" in damage
+
+
 def test_resumed_at_any_window_it_ends_with_the_same_files(tmp_path: Path, undisturbed: Path) -> None:
     expected = read_manifest(undisturbed)
     for stop in range(1, WINDOWS):

@@ -152,3 +152,26 @@ def test_mixing_is_a_convex_combination(graph: Graph, aggregator: Aggregator) ->
     assert mixed["count"].item() == 13
     (whole,) = graph.read([aggregator.mix(model, origin, average, 1.0)])
     assert torch.equal(whole["weight"], torch.full((2, 2), 8.0))
+
+
+def test_a_mean_of_bad_updates_moves_neither_the_model_nor_what_is_remembered(
+    graph: Graph, aggregator: Aggregator
+) -> None:
+    server, model = Momentum(momentum=0.5), given_node(graph, "model", MODEL)
+    good = aggregator.mean([given_node(graph, "good", delta(1.0, 3))], [model], [1.0])
+    once, memory = aggregator.step(server, model, good, None)
+    bad = aggregator.mean([given_node(graph, "bad", delta(float("nan"), 3))], [once], [1.0])
+    twice, later = aggregator.step(server, once, bad, memory)
+    before, after, remembered, still = graph.read([once, twice, memory, later])
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert all(torch.equal(still[name], value) for name, value in remembered.items())
+
+
+def test_buffers_take_the_mean_of_what_devices_hold(graph: Graph, aggregator: Aggregator) -> None:
+    """Differences from versions of different age would add up to anything: here to a count below what anybody has."""
+    old, new = given_node(graph, "old", delta(0.0, 100)), given_node(graph, "new", delta(0.0, 10))
+    shrinking = given_node(graph, "shrinking", delta(1.0, -80))
+    average = aggregator.mean([shrinking, shrinking], [old, old], [0.25, 0.25])
+    (model,) = graph.read([aggregator.step(Mean(), new, average, None)[0]])
+    assert model["count"].item() == 20
+    assert model["weight"].tolist() == [[0.5, 0.5], [0.5, 0.5]]

@@ -61,3 +61,11 @@ def test_a_failure_keeps_its_traceback() -> None:
     assert faults[0]["cause"] == "failed"
     assert "ValueError: out of cheese" in faults[0]["traceback"]
     assert faults[1] == {"cause": "misshapen", "detail": "too long"}
+
+
+def test_how_long_a_device_trained_makes_nothing_huge() -> None:
+    """BatchNorm counts its steps in a buffer: it tells neither for nor against an update."""
+    long = update(1.0) | {"count": torch.tensor(10_000)}
+    assert causes(update(1.0), update(1.0), long) == [None, None, None]
+    far = update(100.0) | {"count": torch.tensor(10_000)}
+    assert causes(update(1.0) | {"count": torch.tensor(10_000)}, update(1.0), far) == [None, None, "huge"]
