@@ -106,6 +106,7 @@ def test_sizes_are_those_of_tensors() -> None:
     assert told.memory_bytes > 50e6
 
 
+@pytest.mark.benchmark
 def test_the_time_to_compute_is_about_right(play: Play) -> None:
     sets = "rule.epochs=30", "scheme.rounds=10", PRETRAINED, "pretraining.epochs=30"
     start_s = time.perf_counter()
