@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from netfed.network.profiles import Profile
     from netfed.streams import Streams
 
-_LOST_IN_A_ROW = 100_000
+_LOST_IN_A_ROW = 10_000
+"""Participations without an update, one after the other, after which no update is waited for any more."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,12 @@ class Simulation:
         self.tally[cause if cause in ("late", "dismissed") else "lost"] += 1
         self.record("lost", device=device.id, version=version, cause=cause)
         self._lost_in_a_row += 1
-        if self._lost_in_a_row == _LOST_IN_A_ROW:
+        if self._lost_in_a_row == max(_LOST_IN_A_ROW, len(self.population)):
             causes = ", ".join(f"{count} {cause}" for cause, count in self.losses.most_common(3))
-            raise RunFailed(f"{_LOST_IN_A_ROW} participations in a row brought no update (so far: {causes})")
+            raise RunFailed(
+                f"{self._lost_in_a_row} participations in a row brought no update (so far: {causes}):"
+                " lessen what most of them are lost to"
+            )
 
     def record(self, kind: str, **fields: Scalar) -> Row:
         """Record an event at the present simulated time; return its row."""

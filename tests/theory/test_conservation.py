@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from netfed import simulation
 from netfed.build import build
+from netfed.errors import RunFailed
 from netfed.network.energy import PARTS
 from netfed.recorder import Recorder
 from netfed.scenario import loads
@@ -151,6 +153,12 @@ class Auditor:
         assert ends["lost"] == updates["selected"] - updates["arrived"] == sum(summary["losses"].values())
 
 
+@pytest.fixture(autouse=True)
+def _soon_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A world in which hardly any device can finish is given up before its audit takes minutes."""
+    monkeypatch.setattr(simulation, "_LOST_IN_A_ROW", 100)
+
+
 @contextmanager
 def built(*sets: str) -> Iterator[Any]:
     with TemporaryDirectory() as store:
@@ -158,11 +166,18 @@ def built(*sets: str) -> Iterator[Any]:
 
 
 @given(world=WORLDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_conservation_after_every_event(world: tuple[str, ...]) -> None:
+    rounds: list[Any] = []
     with built(*world) as experiment:
         auditor = Auditor(experiment)
-        rounds = [row for window in experiment.windows() for row in window.rounds]
+        try:
+            for window in experiment.windows():
+                rounds += window.rounds
+        except RunFailed as failure:  # such batteries may not last for one update
+            assert "participations in a row brought no update" in str(failure)
+            event("nobody can finish")
+            return
         auditor.audit_end()
     event("losses" if auditor.sim.losses else "no losses")
     versions = experiment.scheme.versions
