@@ -174,9 +174,9 @@ def test_conservation_after_every_event(world: tuple[str, ...]) -> None:
         try:
             for window in experiment.windows():
                 rounds += window.rounds
-        except RunFailed as failure:  # such batteries may not last for one update
-            assert "participations in a row brought no update" in str(failure)
-            event("nobody can finish")
+        except RunFailed:
+            event("nobody can finish")  # such batteries may not last for one update
+            assert auditor.sim._lost_in_a_row >= 100
             return
         auditor.audit_end()
     event("losses" if auditor.sim.losses else "no losses")
