@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from netfed.schemes.spec import Scheme
 
 _BAD_IN_A_ROW = 10
+AHEAD = 100
+"""Participations by which the clock runs ahead of the values: played one after the other each takes two thirds of what
+it takes between two trainings, which leave nothing of the simulation in the processor's caches."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,14 @@ class Experiment:
         scheme: The protocol.
         pool: Computes the values.
         references: Which reference lines to compute: pretrained, central, local.
-        window: Aggregations by which the clock may run ahead of the tensors.
+        window: Aggregations whose values are computed together.
         evaluate_every: Aggregations from one evaluation to the next; the last one is always evaluated. 0: none is.
         on_bad_update: ``quarantine`` keeps bad updates out of the mean; ``fail`` ends the run at the first.
         fingerprint: What values are computed with (`namespace.fingerprint`).
+
+    Attributes:
+        ahead: Participations by which the clock runs ahead of the values, or a window if that is more; the results do
+            not depend on it.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class Experiment:
         self.simulation = simulation
         self.scheme = scheme
         self.fingerprint = dict(fingerprint or {})
+        self.ahead = AHEAD
         self._pool = pool
         self._references = references
         self._window = window
@@ -92,8 +100,7 @@ class Experiment:
             SimulationError: netfed or a plug-in broke an invariant.
         """
         sim = self.simulation
-        for _ in self._played():
-            yield self._read_window()
+        yield from map(self._read_window, self._played_windows())
         self._reference_scores = reference_lines(
             self._references, sim.trainer, sim.graph, len(sim.population), self.scheme.participations
         )
@@ -109,7 +116,7 @@ class Experiment:
             t_s=float(row.get("t_s") or 0.0),
             metric=("accuracy", self._scores[-1] if self._scores else None),
             bits=int(row.get("bits_up") or 0) + int(row.get("bits_down") or 0),
-            lost=sim.tally["lost"] + sim.tally["late"],
+            lost=int(row.get("lost") or 0) + int(row.get("late") or 0),
             trained=sim.graph.counts("update")["trained"],
             torch_s=self._pool.cpu_s,
         )
@@ -166,61 +173,77 @@ class Experiment:
             RunFailed: No update can ever arrive.
         """
         sim = self.simulation
-        for _ in self._played():
-            published, _evaluations, nodes = self._take_window()
+        for published in self._played_windows():
             self._pass(published)
-            sim.recorder.take()
-            yield nodes
+            yield self._needed(published, self._evaluations(published))
         lines = planned(self._references, sim.trainer, len(sim.population), self.scheme.participations)
         yield [node for line in lines.values() for node in line]
         sim.network.check_conservation()
 
-    def _played(self) -> Iterator[None]:
-        """Play the scheme to its end, with a pause whenever a window is full."""
-        env = self.simulation.env
+    def _played_windows(self) -> Iterator[list[Published]]:
+        """Yield the versions of each window, and keep nothing of them."""
+        for published in self._played():
+            while published:
+                yield [published.pop(0) for _ in range(min(self._window, len(published)))]
+
+    def _played(self) -> Iterator[list[Published]]:
+        """Play the scheme to its end; yield the versions that it publishes, whenever the clock is far enough ahead."""
+        sim, env = self.simulation, self.simulation.env
         protocol = env.process(self._protocol())
-        while not protocol.processed:
-            try:
-                while not protocol.processed and not self._window_is_full():
-                    env.step()
-            except EmptySchedule as error:
-                raise RunFailed(
-                    f"nothing can happen after {env.now:g} s: no client is at work, no device becomes available, "
-                    "and the scheme still waits"
-                ) from error
-            yield
+        pause = self.ahead
+        try:
+            while not protocol.processed:
+                env.step()
+                last = sim.model.version == self.scheme.versions  # what happens after it belongs to its window
+                if sim.tally["selected"] >= pause and len(sim.published) >= self._window and not last:
+                    pause = sim.tally["selected"] + self.ahead
+                    yield self._take_published()
+        except EmptySchedule as error:
+            yield self._take_published()
+            raise RunFailed(
+                f"nothing can happen after {env.now:g} s: no client is at work, no device becomes available, "
+                "and the scheme still waits"
+            ) from error
+        except RunFailed:
+            yield self._take_published()
+            raise
+        if published := self._take_published():
+            published[-1].states.extend(sim.states)
+            published[-1].events.extend(sim.recorder.take())
+            yield published
 
     def _protocol(self) -> Generator[Event, Any, None]:
         yield from self.simulation.pretrain()
         yield from self.scheme.run(self.simulation)
 
-    def _window_is_full(self) -> bool:
-        """Whether to read values now; what happens after the last version belongs to its window."""
-        sim = self.simulation
-        return len(sim.published) >= self._window and sim.model.version < self.scheme.versions
+    def _take_published(self) -> list[Published]:
+        published, self.simulation.published = self.simulation.published, []
+        return published
 
-    def _read_window(self) -> Window:
-        sim = self.simulation
-        published, evaluations, nodes = self._take_window()
-        sim.graph.settle(nodes)
+    def _read_window(self, published: Sequence[Published]) -> Window:
+        """Compute the values of some versions."""
+        graph = self.simulation.graph
+        evaluations = self._evaluations(published)
+        graph.settle(self._needed(published, evaluations))
         quarantined = [fault for version in published for fault in self._inspect(version)]
         for version, evaluation in zip(published, evaluations, strict=True):
             if evaluation is not None:
-                version.row.update(sim.graph.read([evaluation])[0])
+                version.row.update(graph.read([evaluation])[0])
                 self._scores.append(_finite(version.row))
         self._pass(published)
-        return Window([version.row for version in published], sim.recorder.take(), quarantined)
+        events = [row for version in published for row in version.events]
+        return Window([version.row for version in published], events, quarantined)
 
-    def _take_window(self) -> tuple[list[Published], list[Node | None], list[Node]]:
-        """Return the versions published since the last window, the evaluation of each that is due, and what to read."""
-        sim = self.simulation
-        published, sim.published = sim.published, []
-        states, sim.states = sim.states, []
-        evaluations = [self._evaluation(version) for version in published]
-        due = [evaluation for evaluation in evaluations if evaluation is not None]
+    def _evaluations(self, published: Sequence[Published]) -> list[Node | None]:
+        """Plan the evaluation of each version that is due one."""
+        return [self._evaluation(version) for version in published]
+
+    def _needed(self, published: Sequence[Published], evaluations: Sequence[Node | None]) -> list[Node]:
+        """Return the nodes of what is read of some versions."""
         models = [version.model.weights for version in published]
         memories = [version.model.memory for version in published if version.model.memory is not None]
-        return published, evaluations, [*models, *memories, *states, *due]
+        states = [state for version in published for state in version.states]
+        return [*models, *memories, *states, *(evaluation for evaluation in evaluations if evaluation is not None)]
 
     def _pass(self, published: Sequence[Published]) -> None:
         """Leave versions behind."""

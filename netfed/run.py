@@ -28,7 +28,7 @@ from netfed.manifest import (
 from netfed.runfolder import RunFolder
 
 if TYPE_CHECKING:
-    from netfed.experiment import Experiment
+    from netfed.experiment import Experiment, Window
     from netfed.progress import Progress
     from netfed.scenario import Scenario
 
@@ -184,19 +184,31 @@ def _build(folder: RunFolder, workers: int | None) -> Experiment:
 
 def _record(experiment: Experiment, folder: RunFolder, stop: threading.Event, watch: Watch | None) -> bool:
     """Play the experiment into the folder; return false if a stop was requested before its end."""
+    windows: list[Window] = []
     committed_s = time.monotonic()
-    for window in experiment.windows():
+    try:
+        for window in experiment.windows():
+            windows.append(window)
+            if watch is not None:
+                watch(experiment.progress)
+            if stop.is_set() or time.monotonic() - committed_s >= COMMIT_EVERY_S:
+                _take_down(windows, folder)
+                folder.commit(asdict(experiment.progress))
+                committed_s = time.monotonic()
+            if stop.is_set():
+                return False
+        return True
+    finally:
+        _take_down(windows, folder)
+
+
+def _take_down(windows: list[Window], folder: RunFolder) -> None:
+    """Move the rows of windows into the folder."""
+    while windows:
+        window = windows.pop(0)
         if window.quarantined and not folder.replaying:
             folder.note(window.quarantined)
         folder.record(window.rounds, window.events)
-        if watch is not None:
-            watch(experiment.progress)
-        if stop.is_set() or time.monotonic() - committed_s >= COMMIT_EVERY_S:
-            folder.commit(asdict(experiment.progress))
-            committed_s = time.monotonic()
-        if stop.is_set():
-            return False
-    return True
 
 
 @contextmanager

@@ -76,14 +76,18 @@ class Published:
     Attributes:
         row: What had happened until then: simulated time, updates, bits, joules.
         model: Its value.
-        inspections: Of the updates that it is made of.
         evaluate: Plans its evaluation.
+        inspections: Of the updates that it is made of.
+        states: Of devices, committed since the version before.
+        events: What happened on devices and links since then.
     """
 
     row: Row
     model: GlobalModel
-    inspections: list[Inspection]
     evaluate: Callable[[Node], Node]
+    inspections: list[Inspection]
+    states: list[Node]
+    events: list[Row]
 
 
 class Simulation:
@@ -106,8 +110,8 @@ class Simulation:
         losses: Those without an update, by cause.
         cloud_j: What the server has spent on computing.
         published: Versions since somebody last took them away.
-        states: Of devices, committed since somebody last took them away.
         inspections: Of the updates of the next version.
+        states: Of devices, committed since the present version.
     """
 
     def __init__(
@@ -136,8 +140,8 @@ class Simulation:
         self.losses: Counter[str] = Counter()
         self.cloud_j = 0.0
         self.published: list[Published] = []
-        self.states: list[Node] = []
         self.inspections: list[Inspection] = []
+        self.states: list[Node] = []
         self._busy = np.zeros(len(self.population), bool)
         self._begun = np.zeros(len(self.population), np.int64)
         self._lost_in_a_row = 0
@@ -312,8 +316,9 @@ class Simulation:
             **{f"bits_{name}": count for name, count in self.bits().items()},
             "energy_j": math.fsum(self.network.ledger.totals_j().values()),
         }
-        inspections, self.inspections = self.inspections, []
-        self.published.append(Published(row, model, inspections, evaluate or self.trainer.evaluation))
+        since = self.inspections, self.states, self.recorder.take()
+        self.inspections, self.states = [], []
+        self.published.append(Published(row, model, evaluate or self.trainer.evaluation, *since))
 
     def pretrain(self) -> Generator[Event, Any, None]:
         """Spend the time and the energy of pre-training in the cloud, and publish version 0."""

@@ -47,7 +47,7 @@ class Executor(Plugin):
 
     Attributes:
         lazy: Compute only what is read. False computes whatever is planned: the same values, more work.
-        window: Aggregations by which the clock may run ahead of the tensors.
+        window: Aggregations whose values are computed together.
     """
 
     lazy: bool

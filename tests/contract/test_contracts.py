@@ -358,7 +358,7 @@ def schemes() -> dict[str, Scheme]:
         "not one update has arrived": AsksNobody(2, 3),
         "participations says 2": Understates(2, 3),
         "generator of the whole process": DrawsFromTheProcess(2, 3),
-        "with a window of 3 it gives": ReadsTheExecutor(2, 3),
+        "with the clock less far ahead it gives": ReadsTheExecutor(2, 3),
         "played eagerly it gives": ReadsWhatWasTrained(2, 3),
         "it remembers": Remembers(2, 3),
     }

@@ -166,6 +166,7 @@ def test_an_edge_round_asks_who_can_be_reached(built: Build) -> None:
 def test_base_stations_forget_what_the_cloud_has_used(built: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two base stations take turns: while one is at work, no update of an earlier version is held for the other."""
     experiment = built(TWO, LOSSY_BACKHAUL, "scheme={kind: hierarchical, rounds: 12, cohort: 1}")
+    experiment.ahead = 0
     start, stale = Edge.start, []
 
     def checked(edge, device, inbox):
