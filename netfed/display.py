@@ -83,7 +83,9 @@ def summary(results: Results) -> str:
     told = [line for label, text in facts(results).items() for line in _labelled(label, text)]
     if results.summary is None:
         return "\n".join([title(results), "", *told, *_curve(results)])
-    return "\n".join([title(results), "", results.metric, *_bars(standing(results)), *_curve(results), "", *told])
+    lines = standing(results)
+    found = [results.metric, *_bars(lines), *_curve(results), ""] if lines else []
+    return "\n".join([title(results), "", *found, *told])
 
 
 def prospect(forecast: Forecast) -> str:

@@ -23,6 +23,9 @@ COLUMNS: dict[str, type[float] | type[int] | type[str] | type[bool]] = {
     "delivered": bool,
     "cause": str,
     "energy_j": float,
+    "airtime_s": float,
+    "backhaul_s": float,
+    "latency_s": float,
     "staleness": int,
 }
 """Fields beyond these, a plug-in's say, go into the column ``more``, as JSON."""

@@ -13,8 +13,6 @@ from simpy.core import EmptySchedule
 
 from netfed.errors import RunFailed
 from netfed.graph import Node
-from netfed.learning.references import planned, reference_lines
-from netfed.learning.tensors import require_finite, tensors_digest
 from netfed.progress import Progress
 from netfed.recorder import Row
 from netfed.simulation import Published, Simulation
@@ -101,9 +99,12 @@ class Experiment:
         """
         sim = self.simulation
         yield from map(self._read_window, self._played_windows())
-        self._reference_scores = reference_lines(
-            self._references, sim.trainer, sim.graph, len(sim.population), self.scheme.participations
-        )
+        if self._references:
+            from netfed.learning.references import reference_lines
+
+            self._reference_scores = reference_lines(
+                self._references, sim.trainer, sim.graph, len(sim.population), self.scheme.participations
+            )
         sim.network.check_conservation()
 
     @property
@@ -128,8 +129,6 @@ class Experiment:
             RunFailed: The last model is not finite.
         """
         sim = self.simulation
-        (model,) = sim.graph.read([sim.model.weights])
-        require_finite(model, f"version {sim.model.version}")
         scores: list[float | None] = [*self._scores] or [None]
         return {
             **self.account(),
@@ -144,8 +143,19 @@ class Experiment:
             "jobs": sim.graph.counts("update"),
             "reference_jobs": sim.graph.counts("reference")["trained"],
             "torch_s": self._pool.cpu_s,
-            "model_digest": tensors_digest(model),
+            "model_digest": self._model_digest(),
         }
+
+    def _model_digest(self) -> str | None:
+        """Return the digest of the last model; None of one without content. Raises as `summary` does."""
+        sim = self.simulation
+        (model,) = sim.graph.read([sim.model.weights])
+        if model is None:
+            return None
+        from netfed.learning.tensors import require_finite, tensors_digest
+
+        require_finite(model, f"version {sim.model.version}")
+        return tensors_digest(model)
 
     def account(self) -> dict[str, Any]:
         """Return what was simulated up to the last window: the part of the results that needs no value."""
@@ -160,6 +170,11 @@ class Experiment:
             "energy_j": math.fsum(devices_j.values()),
             "energy_parts_j": {**devices_j, "cloud": sim.cloud_j},
             "updates": {name: sim.tally[name] for name in ("selected", "arrived", "late", "lost", "dismissed")},
+            "devices": {
+                "registered": len(sim.population),
+                "refused": sim.population.refused,
+                "emptied": 0 if sim.network.batteries is None else sim.network.batteries.emptied(),
+            },
             "losses": dict(sorted(sim.losses.items())),
         }
 
@@ -176,8 +191,11 @@ class Experiment:
         for published in self._played_windows():
             self._pass(published)
             yield self._needed(published, self._evaluations(published))
-        lines = planned(self._references, sim.trainer, len(sim.population), self.scheme.participations)
-        yield [node for line in lines.values() for node in line]
+        if self._references:
+            from netfed.learning.references import planned
+
+            lines = planned(self._references, sim.trainer, len(sim.population), self.scheme.participations)
+            yield [node for line in lines.values() for node in line]
         sim.network.check_conservation()
 
     def _played_windows(self) -> Iterator[list[Published]]:
@@ -202,7 +220,7 @@ class Experiment:
             yield self._take_published()
             raise RunFailed(
                 f"nothing can happen after {env.now:g} s: no client is at work, no device becomes available, "
-                "and the scheme still waits"
+                f"and the scheme still waits{self._spent_batteries()}"
             ) from error
         except RunFailed:
             yield self._take_published()
@@ -211,6 +229,16 @@ class Experiment:
             published[-1].states.extend(sim.states)
             published[-1].events.extend(sim.recorder.take())
             yield published
+
+    def _spent_batteries(self) -> str:
+        """Return what to say of batteries where nothing can happen any more."""
+        sim = self.simulation
+        if sim.network.batteries is None or not (spent := sim.network.batteries.spent()):
+            return ""
+        return (
+            f"; by its battery, {spent} of {len(sim.population)} devices cannot take part any more: raise"
+            " devices.battery.capacity, lower its minimum, or add charging"
+        )
 
     def _protocol(self) -> Generator[Event, Any, None]:
         yield from self.simulation.pretrain()

@@ -41,10 +41,14 @@ def title(results: Results) -> str:
 
 
 def standing(results: Results) -> list[Line]:
-    """Return the result among its reference lines, the highest first; nothing before the run has finished."""
+    """Return the result among its reference lines, the highest first; nothing before the run has finished, nor of one
+    in which nothing was evaluated.
+    """
     if results.summary is None:
         return []
     scheme, metric, references = results.manifest.scheme, results.summary["metric"], results.summary["references"]
+    if metric["last"] is None and not references:
+        return []
     last = -math.inf if metric["last"] is None else metric["last"]
     values = {**references, scheme: last}
     remarks = {name: _distance(metric["name"], last - value, scheme) for name, value in references.items()}
@@ -79,12 +83,12 @@ def foreseen(forecast: Forecast) -> dict[str, str]:
 
 
 def _finished(outcome: Mapping[str, Any]) -> dict[str, str]:
-    jobs = outcome["jobs"]
+    jobs, model = outcome["jobs"], outcome["model_digest"]
     return {
         **_simulated(outcome, f"{duration(outcome['wall_s'])} to compute, {duration(outcome['torch_s'])} CPU"),
         "quarantined": _counted("", outcome.get("quarantined", {})),
-        "trainings": _counted(f"{jobs['planned']} planned", _without(jobs, "planned")),
-        "digest": f"{outcome['digest'][:16]}, final model {outcome['model_digest'][:16]}",
+        "trainings": _counted(f"{jobs['planned']} planned", _without(jobs, "planned")) if jobs["planned"] else "",
+        "digest": outcome["digest"][:16] + (f", final model {model[:16]}" if model else ""),
     }
 
 
@@ -100,8 +104,16 @@ def _simulated(outcome: Mapping[str, Any], computing: str) -> dict[str, str]:
         "energy": _counted(energy(outcome["energy_j"]), _without(energy_j, "cloud"), energy),
         "cloud": energy(energy_j["cloud"]) if energy_j.get("cloud") else "",
         "updates": _counted(f"{updates['selected']} selected", _without(updates, "selected")),
+        "devices": _devices(outcome.get("devices", {})),
         "lost to": _counted("", _without(outcome["losses"], "late", "dismissed")),
     }
+
+
+def _devices(counts: Mapping[str, int]) -> str:
+    """Return what became of devices, if there is anything to say of it."""
+    words = {"refused": "with too little memory", "emptied": "emptied their batteries"}
+    told = [f"{counts[name]} {text}" for name, text in words.items() if counts.get(name)]
+    return f"{counts['registered']} registered: {', '.join(told)}" if told else ""
 
 
 def _unfinished(results: Results) -> dict[str, str]:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netfed.experiment import Experiment
     from netfed.graph import Node, Store
-    from netfed.learning.cost import Cost
     from netfed.learning.trainer import Trainer
     from netfed.network.population import Device
     from netfed.scenario import Scenario
@@ -54,6 +53,7 @@ class Forecast:
         energy_j: Of the devices.
         energy_parts_j: By what it is spent on; the cloud's too.
         updates: Participations by what becomes of them.
+        devices: How many there are, how many are refused for want of memory, and how many empty their batteries.
         losses: Those without an update, by cause.
         trainings: To be done: pre-training, updates that will be read, and reference lines.
         reused: Trainings for which the store has what would be made of them.
@@ -75,6 +75,7 @@ class Forecast:
     energy_j: float
     energy_parts_j: dict[str, float]
     updates: dict[str, int]
+    devices: dict[str, int]
     losses: dict[str, int]
     trainings: dict[str, int]
     reused: int
@@ -145,19 +146,17 @@ class Demand:
     Attributes:
         computed: Nodes to be computed, by kind.
         reused: Nodes that stored values spare, by kind.
-        work: Of all trainings to be computed, pre-training left out.
+        work_bytes: Moved by all trainings to be computed, pre-training left out.
         evaluations: Of a model on all tests.
         most_updates: Updates that are read at once, at the most.
     """
 
     def __init__(self, trainer: Trainer, store: Store) -> None:
-        from netfed.learning.cost import Cost
-
         self._trainer = trainer
         self._store = store
         self.computed: Counter[str] = Counter()
         self.reused: Counter[str] = Counter()
-        self.work = Cost(0.0, 0.0)
+        self.work_bytes = 0.0
         self.evaluations = 0
         self.most_updates = 0
 
@@ -174,7 +173,7 @@ class Demand:
                 stored.append(node)
                 continue
             self.computed[node.kind] += 1
-            self.work += _work(self._trainer, node)
+            self.work_bytes += _work_bytes(self._trainer, node)
             self.evaluations += node.kind == "evaluation" and node.form is not None
             needed += _let_go(node)
         while stored:
@@ -191,9 +190,8 @@ def _let_go(node: Node) -> tuple[Node, ...]:
     return reads
 
 
-def _work(trainer: Trainer, node: Node) -> Cost:
-    """Return the work of a training, local or of a reference line; of all else, none."""
-    from netfed.learning.cost import Cost
+def _work_bytes(trainer: Trainer, node: Node) -> float:
+    """Return the bytes that a training moves, local or of a reference line; of all else, none."""
     from netfed.learning.rules.spec import Rule
     from netfed.learning.task import TaskExamples
     from netfed.learning.trainer import LocalTraining
@@ -202,8 +200,8 @@ def _work(trainer: Trainer, node: Node) -> Cost:
         case (
             LocalTraining(rule=rule, examples=examples) | partial(args=(Rule() as rule, TaskExamples() as examples, *_))
         ):
-            return trainer.cost(len(examples)) * (rule.epochs / trainer.epochs)
-    return Cost(0.0, 0.0)
+            return trainer.cost(len(examples)).bytes * (rule.epochs / trainer.epochs)
+    return 0.0
 
 
 def _computing_s(
@@ -214,6 +212,8 @@ def _computing_s(
     Trainings are taken to last as long as the bytes that they move. What is timed is calibration: no value of it is
     kept, none enters the run.
     """
+    if not demand.computed:
+        return 0.0
     from netfed.build import build
     from netfed.learning.adapters import Full
     from netfed.learning.executors import Serial
@@ -221,7 +221,7 @@ def _computing_s(
     fresh = replace(scenario, pretraining=None, references=())
     clients = demand.computed["update"] // max(1, experiment.simulation.model.version)
     pace = _Pace.of(build(fresh, scratch / "pace", workers).simulation, fresh, max(1, clients))
-    seconds = pace.begin_s + pace.update_s * demand.computed["update"] + pace.training_s_per_byte * demand.work.bytes
+    seconds = pace.begin_s + pace.update_s * demand.computed["update"] + pace.training_s_per_byte * demand.work_bytes
     seconds += pace.evaluation_s * demand.evaluations
     if scenario.pretraining is not None and demand.computed["pretrained"]:
         whole = replace(fresh, adapter=Full(), rule=scenario.pretraining, executor=Serial())
@@ -276,7 +276,8 @@ def _version(sim: Simulation, scenario: Scenario, devices: Sequence[Device], ste
     from netfed.learning.task import TaskExamples
     from netfed.learning.trainer import LocalTraining
 
-    rule = replace(scenario.rule, epochs=steps)
+    *_, rule = scenario.learner
+    rule = replace(rule, epochs=steps)
     arrivals, moved_bytes = [], 0.0
     for device in devices:
         share = sim.trainer.data(device)
@@ -284,7 +285,7 @@ def _version(sim: Simulation, scenario: Scenario, devices: Sequence[Device], ste
         training = LocalTraining(sim.trainer, rule, batch, device.id)
         reads = sim.trainer.base, sim.model.received
         delta = sim.graph.node("calibration", [steps, device.id, sim.model.version], reads, training)
-        moved_bytes += _work(sim.trainer, delta).bytes
+        moved_bytes += _work_bytes(sim.trainer, delta)
         arrivals.append(Arrival(device, sim.model, len(batch), sim.codec.encode(delta, device)))
     sim.advance(arrivals, [1.0 / len(arrivals)] * len(arrivals))
     made_s, evaluated_s = (

@@ -21,7 +21,7 @@ def keys(annotation: Any, kind: object = None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for member in _members(annotation):
         if _is_family(member):
-            found |= {KIND: str} | _of_kind(member, kind)
+            found |= {KIND: str} | _of_kind(member, member.default_kind if kind is None else kind)
         elif is_dataclass(member):
             found |= _of_dataclass(member)
     return found

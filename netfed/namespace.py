@@ -28,15 +28,11 @@ def fingerprint(executor: str, foreign: Iterable[Path] = ()) -> dict[str, str]:
         executor: Name of the executor's numerics.
         foreign: Source files of third parties that take part in training.
     """
-    import numpy as np
     import torch
 
     entries = {
-        "netfed": netfed.__version__,
-        "python": platform.python_version(),
+        **_versions(),
         "torch": torch.__version__,
-        "numpy": np.__version__,
-        "machine": platform.machine(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "variables": " ".join(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(KERNEL_VARIABLES)),
         "executor": executor,
@@ -45,10 +41,27 @@ def fingerprint(executor: str, foreign: Iterable[Path] = ()) -> dict[str, str]:
     return {**entries, "namespace": digest(entries)}
 
 
+def fingerprint_without_values() -> dict[str, str]:
+    """Return what the rows of a run that computes no values depend on. Nothing is stored in its namespace."""
+    entries = _versions()
+    return {**entries, "namespace": digest(entries)}
+
+
 def foreign_sources(modules: Iterable[str]) -> list[Path]:
     """Return the files of the top-level packages that these modules belong to, netfed's own left out."""
     tops = sorted({module.partition(".")[0] for module in modules} - {"netfed", "builtins"})
     return [file for top in tops for file in _package_files(top)]
+
+
+def _versions() -> dict[str, str]:
+    import numpy as np
+
+    return {
+        "netfed": netfed.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+    }
 
 
 def _package_files(top: str) -> list[Path]:

@@ -7,30 +7,38 @@ from collections.abc import Iterator
 from netfed.codecs.qsgd import QSGD
 from netfed.errors import printable
 from netfed.network.availability import Windows
-from netfed.scenario import Reading, Scenario
+from netfed.scenario import LEARNING, Reading, Scenario
 from netfed.schemes.fedavg import FedAvg
+from netfed.task import Classification, Nothing
 
 
 def notes(reading: Reading) -> list[str]:
     """Return a line for each key that was written and cannot matter: ``file:line:col: key: why``."""
     found = []
-    for key, why in _idle(reading.scenario):
+    for key, why in idle(reading.scenario):
         node = reading.document.find(key.split("."))
         if node is not None:
             found.append((node.position(()), f"{key}: {why}"))
     return [printable(f"{mark}: {note}") for mark, note in sorted(found)]
 
 
-def _idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
+def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Yield each key that cannot matter in this scenario, and why."""
     scheme, network, devices = scenario.scheme, scenario.network, scenario.devices
-    yield "topology.spacing", "no rate depends on where devices are, in this version"
+    if network.kind != "cellular":
+        why = f"in a network of kind {network.kind} no rate depends on where devices are"
+        yield "topology.spacing", why
+        if devices.mobility.kind != "static":
+            yield "devices.mobility", why
     if network.kind in ("ideal", "fixed") and scheme.kind != "hierarchical":
         yield "topology.base_stations", f"in a network of kind {network.kind} no transfer slows another down"
-    if scenario.pretraining is None and scenario.task.split.cloud > 0:
+    if isinstance(scenario.task, Classification) and scenario.pretraining is None and scenario.task.split.cloud > 0:
         yield "task.split.cloud", "nobody learns from the cloud's share, since there is no pretraining"
     if isinstance(scheme, FedAvg) and scheme.over_selection and scheme.cohort == devices.count:
         yield "scheme.over_selection", "the cohort is every device already"
+    if isinstance(scenario.task, Nothing):
+        for key in LEARNING:
+            yield key, "nothing is learned where task is none"
     if scheme.kind == "local":
         unused = ["codec", "downlink", "devices.availability", "devices.dropout.download", "devices.dropout.upload"]
         for key in unused + ["network"] * (network.kind != "ideal"):

@@ -10,8 +10,8 @@ A family is a direct subclass of `Plugin`; an alternative is a frozen dataclass 
 
 Its fields are the keys that a user writes; its docstring says what it models and cites its source. A field of any
 other dataclass that is annotated ``codec: Codec`` then reads ``{kind: topk, fraction: 0.1}``, or the bare ``float32``
-for ``{kind: float32}``. A module that defines plug-ins imports torch inside methods only, so that a scenario can be
-checked without torch.
+for ``{kind: float32}``. A mapping that names no kind is of the family's default kind, if it has one. A module that
+defines plug-ins imports torch inside methods only, so that a scenario can be checked without torch.
 
 Kinds of third parties have a dot in their name. ``acme.ring`` is looked for in the entry point ``acme`` of the group
 ``netfed.plugins``, a module that is imported only when a scenario names such a kind.
@@ -42,13 +42,14 @@ class Plugin:
 
     kind: ClassVar[str]
     kinds: ClassVar[dict[str, type[Plugin]]]
+    default_kind: ClassVar[str | None]
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    def __init_subclass__(cls, kind: str | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(cls, kind: str | None = None, default: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if Plugin in cls.__bases__:
-            cls.kinds = {}
+            cls.kinds, cls.default_kind = {}, default
         elif kind is not None:
             if kind in cls.kinds:
                 raise TypeError(f"{cls.__name__}: kind {kind!r} is taken by {cls.kinds[kind].__name__}")
@@ -81,9 +82,10 @@ class Plugin:
             return read(cls.named(written), {})
         if not isinstance(written, dict):
             raise ValueError(f"expected a mapping with 'kind', or the name of a kind ({cls._choice()})")
-        if "kind" not in written:
+        if "kind" not in written and cls.default_kind is None:
             raise ValueError(f"missing key 'kind' ({cls._choice()})")
-        kind, keys = written["kind"], {key: value for key, value in written.items() if key != "kind"}
+        kind = written.get("kind", cls.default_kind)
+        keys = {key: value for key, value in written.items() if key != "kind"}
         try:
             spec = cls.named(str(kind))
         except ValueError as error:
@@ -152,7 +154,8 @@ def _describe(spec: type[Plugin], handler: GetJsonSchemaHandler) -> dict[str, An
     kind = {"const": spec.kind, "description": mapping.get("description", "").partition("\n\n")[0]}
     mapping["properties"] = {"kind": kind} | mapping.get("properties", {})
     required = mapping.get("required", [])
-    mapping["required"] = ["kind", *required]
+    named = [] if spec.kind == spec.default_kind else ["kind"]
+    mapping["required"] = [*named, *required]
     return described if required else {"anyOf": [described, {"const": spec.kind}]}
 
 

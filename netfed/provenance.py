@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from netfed import plugin
 from netfed.document import lines
 from netfed.errors import printable
-from netfed.scenario import Reading
+from netfed.scenario import Reading, tree
 
 _WIDEST = 60
 """Columns beyond which a line's comment is not aligned with the others."""
@@ -20,7 +19,7 @@ def annotated(reading: Reading) -> str:
 
     Files go by their last name.
     """
-    written = list(lines(plugin.write(reading.scenario)))
+    written = list(lines(tree(reading.scenario)))
     width = max(len(line) for _, line in written if len(line) <= _WIDEST)
     return "".join(
         f"{line:{width}}  # {_source(reading, path, short=True)}\n" if path else f"{line}\n" for path, line in written
@@ -34,10 +33,10 @@ def listed(reading: Reading) -> dict[str, Any]:
         ``scenario``, the resolved one, and ``sources``: by key (``scheme.rounds``) a ``file:line``, the override as it
         was given, or ``default``.
     """
-    tree = plugin.write(reading.scenario)
+    scenario = tree(reading.scenario)
     return {
-        "scenario": tree,
-        "sources": {".".join(path): _source(reading, path) for path, _ in lines(tree) if path},
+        "scenario": scenario,
+        "sources": {".".join(path): _source(reading, path) for path, _ in lines(scenario) if path},
     }
 
 

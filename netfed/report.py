@@ -26,6 +26,7 @@ def page(results: Results) -> str:
         "bytes": charts.metric(results, over="bytes"),
         "energy": charts.metric(results, over="energy"),
         "losses": charts.losses(results),
+        "utilisation": charts.utilisation(results),
         "timeline": charts.timeline(results),
     }
     template = Template((files("netfed") / "report.html").read_text(encoding="utf-8"))

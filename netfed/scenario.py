@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -23,14 +23,20 @@ from netfed.errors import ScenarioError
 from netfed.learning.adapters import Adapter, Full
 from netfed.learning.data.datasets import Digits, Synthetic
 from netfed.learning.data.partitions import Dirichlet, Iid, Natural, Quantity, Shards
-from netfed.learning.data.spec import Dataset, Hands, Partition, Split
 from netfed.learning.data.table import Table
 from netfed.learning.executors import Auto, Executor
 from netfed.learning.models.spec import Model
 from netfed.learning.rules.backprop import Backprop
 from netfed.learning.rules.spec import Rule
 from netfed.loading import SHORT, Override, interpret
+from netfed.network.cellular import Cellular
+from netfed.network.diurnal import Diurnal, Eligible
 from netfed.network.graph_file import GraphFile
+from netfed.network.mobility.movements import Movements
+from netfed.network.radio.indoor import DenseHigh, DenseLow, HighHigh, Office, SparseHigh, SparseLow
+from netfed.network.radio.outdoor import RuralMacro, SuburbanMacro, UrbanMacro, UrbanMicro
+from netfed.network.radio.sub_terahertz import SubTerahertz
+from netfed.network.rate_trace import Csv, Lumos5G, Mahimahi, Ucc5G
 from netfed.network.spec import Devices, Network
 from netfed.network.topology import Hexagonal, Topology
 from netfed.network.trace import Trace
@@ -43,14 +49,21 @@ from netfed.schemes.hierarchical import Hierarchical
 from netfed.schemes.local import Local
 from netfed.schemes.spec import Scheme
 from netfed.sources import EXTENDS, find
+from netfed.task import Classification, Nothing, Task
 from netfed.tree import Node
 
 BUILT_IN = (
     Backprop,
     BFloat16,
+    Cellular,
     Central,
+    Csv,
+    DenseHigh,
+    DenseLow,
     Digits,
     Dirichlet,
+    Diurnal,
+    Eligible,
     FedAsync,
     FedAvg,
     FedBuff,
@@ -58,17 +71,30 @@ BUILT_IN = (
     Float32,
     GraphFile,
     Hierarchical,
+    HighHigh,
     Iid,
     Local,
+    Lumos5G,
+    Mahimahi,
+    Movements,
     Natural,
+    Office,
     QSGD,
     Quantity,
+    RuralMacro,
     Shards,
     SignSGD,
+    SparseHigh,
+    SparseLow,
+    SubTerahertz,
+    SuburbanMacro,
     Synthetic,
     Table,
     TopK,
     Trace,
+    Ucc5G,
+    UrbanMacro,
+    UrbanMicro,
 )
 """Kinds that are defined beside their family rather than with it: to import them is to register them."""
 
@@ -76,30 +102,22 @@ _KEY = re.compile(r"([a-z_]+)(\.[a-z0-9_]+)*(?=: )")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
-@dataclass(frozen=True)
-class TaskSpec:
-    """What is learned, and who holds which examples of it.
-
-    Attributes:
-        dataset: All examples.
-        split: Which share goes to the cloud, to the devices, and to the test.
-        partition: How the devices' share is divided among them.
-        hands: How differently they write.
-    """
-
-    dataset: Dataset
-    split: Split
-    partition: Partition
-    hands: Hands | None = None
-
-    def __post_init__(self) -> None:
-        if isinstance(self.partition, Natural) and not self.dataset.tells_clients:
-            raise ValueError("partition natural needs clients: dataset {kind: table, client: COLUMN}, for example")
-        if isinstance(self.dataset, Table) and self.hands is not None:
-            raise ValueError("hands are for pictures, and a table has none: leave hands out")
+LEARNING = (
+    "model",
+    "rule",
+    "pretraining",
+    "adapter",
+    "codec",
+    "downlink",
+    "executor",
+    "references",
+    "evaluate_every",
+    "on_bad_update",
+)
+"""Keys of a scenario that say how its task is learned. Of a task of which nothing is learned, it has none of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """One question. The keys of a scenario file are the fields of this class.
 
@@ -108,7 +126,7 @@ class Scenario:
         name: Of the run.
         seed: The same seed is the same world.
         task: What is learned, from which data.
-        model: What learns it.
+        model: What learns it. This key and `rule` may be missing where nothing is learned.
         pretraining: How the cloud trains the whole model first, in simulated time; null: it does not.
         adapter: What of the model is trained on devices.
         rule: How a device trains.
@@ -132,9 +150,9 @@ class Scenario:
 
     netfed: Literal[1]
     name: Name
-    task: TaskSpec
-    model: Model
-    rule: Rule
+    task: Task
+    model: Model | None = None
+    rule: Rule | None = None
     scheme: Scheme
     devices: Devices
     network: Network
@@ -153,10 +171,36 @@ class Scenario:
         wanted, there = self.scheme.clients, self.devices.count
         if wanted > there:
             raise ValueError(f"scheme needs {wanted} devices at once, but devices.count is {there}")
-        if self.pretraining is not None and self.task.split.cloud == 0:
+        if isinstance(self.task, Nothing):
+            self._check_that_nothing_is_learned()
+        else:
+            self._check_that_something_is_learned()
+
+    def _check_that_nothing_is_learned(self) -> None:
+        if isinstance(self.scheme, Central | Local):
+            raise ValueError(f"scheme {self.scheme.kind} needs something to learn, and there is nothing: task is none")
+        if given := [name for name in LEARNING if self._is_given(name)]:
+            raise ValueError(f"nothing is learned where task is none: leave out {', '.join(given)}")
+
+    def _check_that_something_is_learned(self) -> None:
+        if missing := [name for name in ("model", "rule") if getattr(self, name) is None]:
+            raise ValueError(f"missing keys: {', '.join(missing)}")
+        if self.pretraining is not None and isinstance(self.task, Classification) and self.task.split.cloud == 0:
             raise ValueError("pretraining has no examples: task.split.cloud is 0")
         if "pretrained" in self.references and self.pretraining is None:
             raise ValueError("references: pretrained is version 0 after pretraining, and there is no pretraining")
+
+    def _is_given(self, name: str) -> bool:
+        key = self.__dataclass_fields__[name]
+        default = key.default if key.default_factory is MISSING else key.default_factory()
+        return bool(getattr(self, name) != default)
+
+    @property
+    def learner(self) -> tuple[Model, Adapter, Rule]:
+        """What learns the task, what of it trains, and how."""
+        assert self.model is not None
+        assert self.rule is not None
+        return self.model, self.adapter, self.rule
 
 
 @dataclass(frozen=True)
@@ -221,9 +265,15 @@ def _read(text: str | bytes, file: Path, sets: Sequence[str], short: bool, seed:
     return Reading(scenario, text.decode() if isinstance(text, bytes) else text, merged)
 
 
+def tree(scenario: Scenario) -> dict[str, Any]:
+    """Return the scenario as plain data with every default filled in, without keys that it cannot have."""
+    unfit = LEARNING if isinstance(scenario.task, Nothing) else ()
+    return {name: value for name, value in plugin.write(scenario).items() if name not in unfit}
+
+
 def resolved(scenario: Scenario) -> str:
     """Return the scenario as YAML with every default filled in; `loads` makes an equal scenario of it."""
-    return document.write(plugin.write(scenario))
+    return document.write(tree(scenario))
 
 
 def digest(scenario: Scenario) -> str:

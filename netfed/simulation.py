@@ -16,13 +16,13 @@ from simpy import Environment, Event, Process, Store
 from netfed.client import Arrival, participate
 from netfed.errors import RunFailed
 from netfed.graph import Graph, Node
-from netfed.learning.aggregate import Aggregator, Average
 from netfed.learning.server import Mean, ServerOptimizer
 from netfed.network.population import Device
 from netfed.recorder import Recorder, Row, Scalar
 
 if TYPE_CHECKING:
     from netfed.codecs.coder import Coder
+    from netfed.learning.aggregate import Aggregator, Average
     from netfed.learning.cost import Cost
     from netfed.learning.trainer import Trainer
     from netfed.network.link import Link
@@ -76,7 +76,7 @@ class Published:
     Attributes:
         row: What had happened until then: simulated time, updates, bits, joules.
         model: Its value.
-        evaluate: Plans its evaluation.
+        evaluate: Plans its evaluation, if there is anything to evaluate.
         inspections: Of the updates that it is made of.
         states: Of devices, committed since the version before.
         events: What happened on devices and links since then.
@@ -84,7 +84,7 @@ class Published:
 
     row: Row
     model: GlobalModel
-    evaluate: Callable[[Node], Node]
+    evaluate: Callable[[Node], Node | None]
     inspections: list[Inspection]
     states: list[Node]
     events: list[Row]
@@ -102,9 +102,9 @@ class Simulation:
         graph: Nodes of all values.
         trainer: Plans training.
         codec: Plans payloads.
+        aggregator: Plans versions.
 
     Attributes:
-        aggregator: Plans versions.
         model: The present version.
         tally: Participations by what became of them: selected, arrived, late, lost, dismissed.
         losses: Those without an update, by cause.
@@ -124,6 +124,7 @@ class Simulation:
         graph: Graph,
         trainer: Trainer,
         codec: Coder,
+        aggregator: Aggregator,
     ) -> None:
         self.env = env
         self.streams = streams
@@ -134,7 +135,7 @@ class Simulation:
         self.graph = graph
         self.trainer = trainer
         self.codec = codec
-        self.aggregator = Aggregator(graph, codec.decode, trainer.layout)
+        self.aggregator = aggregator
         self.model = GlobalModel(0, trainer.initial)
         self.tally: Counter[str] = Counter()
         self.losses: Counter[str] = Counter()
@@ -143,7 +144,7 @@ class Simulation:
         self.inspections: list[Inspection] = []
         self.states: list[Node] = []
         self._busy = np.zeros(len(self.population), bool)
-        self._begun = np.zeros(len(self.population), np.int64)
+        self._begun = np.zeros(len(self.population), np.int32)
         self._lost_in_a_row = 0
         self._freed: Event | None = None
 
@@ -190,8 +191,7 @@ class Simulation:
         while True:
             candidates = np.flatnonzero(self.population.available(self.env.now) & ~self._busy)
             if len(candidates):
-                luck = self.streams.uniform("selection", candidates, index)
-                return np.sort(candidates[np.argsort(luck, kind="stable")[:count]])
+                return candidates[_least(self.streams.uniform("selection", candidates, index), count)]
             yield self._candidate_may_exist()
 
     def participants(self, devices: NDArray[np.int64], draw: int | None = None) -> Iterator[Device]:
@@ -201,6 +201,7 @@ class Simulation:
             devices: Their ids.
             draw: The round, in synchronous schemes; None counts each device's own beginnings.
         """
+        self.network.attach(devices)
         for device in devices.tolist():
             yield Device(self.population, device, int(self._begun[device]) if draw is None else draw)
 
@@ -212,6 +213,7 @@ class Simulation:
         """Let a device play its part until that ends, or until the device is no longer available."""
         self.tally["selected"] += 1
         self._busy[device.id] = True
+        self.network.join(device.id)
         self._begun[device.id] += 1
         client = self.env.process(part)
         client.callbacks.append(partial(self._free, device.id))
@@ -344,8 +346,20 @@ class Simulation:
 
     def _free(self, device: int, _: Event) -> None:
         self._busy[device] = False
+        self.network.leave(device)
         if self._freed is not None and not self._freed.triggered:
             self._freed.succeed()
+
+
+def _least(draws: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Return where the least so many draws are, in order of place; of equal ones, those that come first."""
+    if count == 1:
+        return np.array([draws.argmin()])
+    if count >= len(draws):
+        return np.arange(len(draws))
+    limit = np.partition(draws, count - 1)[count - 1]
+    below, at = np.flatnonzero(draws < limit), np.flatnonzero(draws == limit)
+    return np.sort(np.concatenate((below, at[: count - len(below)])))
 
 
 def _depart(client: Process, _: Event) -> None:

@@ -278,14 +278,15 @@ def _world() -> Scenario:
     from netfed.learning.rules.backprop import Backprop
     from netfed.network.spec import Devices, Ideal
     from netfed.network.topology import Hexagonal
-    from netfed.scenario import Scenario, TaskSpec
+    from netfed.scenario import Scenario
     from netfed.schemes.fedavg import FedAvg
+    from netfed.task import Classification
 
     data = Synthetic(examples=200, classes=4, side_pixels=3, noise=1.0)
     return Scenario(
         netfed=1,
         name="contract",
-        task=TaskSpec(data, Split(cloud=0.0, devices=0.8, test=0.2), Iid()),
+        task=Classification(data, Split(cloud=0.0, devices=0.8, test=0.2), Iid()),
         model=MLP((6,)),
         rule=Backprop(batch_size=8),
         scheme=FedAvg(rounds=1, cohort=1),

@@ -29,6 +29,7 @@ NAME_SUFFIXES = (
     "_j",
     "_w",
     "_m",
+    "_m_per_s",
     "_db",
     "_dbm",
 )
@@ -62,11 +63,13 @@ class Quantity:
         name: What it is, for messages: ``data rate``.
         example: How it is written: ``20 Mbit/s``.
         units: Each unit that may be written, and its size in SI units.
+        signed: It may be negative.
     """
 
     name: str
     example: str
     units: dict[str, Decimal]
+    signed: bool = False
 
     def parse(self, written: object) -> float:
         """Return the value in SI units.
@@ -75,7 +78,7 @@ class Quantity:
             written: A number and its unit in one string, or a bare 0.
 
         Raises:
-            ValueError: The unit is unknown or missing, or the number is negative or above `LARGEST`.
+            ValueError: The unit is unknown or missing, or the number is beyond `LARGEST` or has a sign it cannot have.
         """
         if isinstance(written, int | float) and written == 0 and not isinstance(written, bool):
             return 0.0
@@ -90,10 +93,10 @@ class Quantity:
         if size is None:
             suggestion = did_you_mean(match["unit"], self.units, likeness=0.5)
             raise ValueError(f"unknown unit {match['unit']!r}" + (suggestion or f": {hint}"))
-        if match["sign"] == "-":
+        if match["sign"] == "-" and not self.signed:
             raise ValueError(f"a {self.name} is never negative")
-        value = float(Decimal(match["number"]) * size)
-        if value > LARGEST:
+        value = float(Decimal(match["sign"] + match["number"]) * size)
+        if abs(value) > LARGEST:
             raise ValueError(f"above the limit of {self.write(LARGEST)}")
         return value
 
@@ -111,7 +114,8 @@ class Quantity:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         units = "|".join(map(re.escape, self.units))
-        text = {"type": "string", "pattern": rf"^\s*\+?{_NUMBER}\s*({units})\s*$"}
+        sign = "[+-]?" if self.signed else r"\+?"
+        text = {"type": "string", "pattern": rf"^\s*{sign}{_NUMBER}\s*({units})\s*$"}
         return {"description": self.name, "examples": [self.example], "anyOf": [text, {"const": 0}]}
 
 
@@ -133,6 +137,7 @@ Hertz = Annotated[float, Quantity("frequency", "3.5 GHz", _scaled("Hz", "", "k",
 BitsPerSecond = Annotated[float, Quantity("data rate", "20 Mbit/s", _scaled("bit/s", "", "k", "M", "G", "T"))]
 Bits = Annotated[float, Quantity("data size", "4 Mbit", _scaled("bit", "", "k", "M", "G", "T"))]
 Bytes = Annotated[float, Quantity("memory size", "4 MB", _MEMORY)]
+Flops = Annotated[float, Quantity("amount of work", "2 GFLOP", _scaled("FLOP", "", "k", "M", "G", "T", "P"))]
 BytesPerSecond = Annotated[float, Quantity("memory bandwidth", "8 GB/s", _scaled("B/s", "", "k", "M", "G", "T"))]
 FlopsPerSecond = Annotated[
     float, Quantity("compute rate", "30 GFLOP/s", _scaled("FLOP/s", "", "k", "M", "G", "T", "P"))
@@ -140,6 +145,9 @@ FlopsPerSecond = Annotated[
 Joules = Annotated[float, Quantity("energy", "2 mJ", _ENERGY)]
 Watts = Annotated[float, Quantity("power", "0.2 W", _scaled("W", "n", "u", "m", "", "k"))]
 Meters = Annotated[float, Quantity("length", "250 m", _scaled("m", "m", "c", "", "k"))]
+MetersPerSecond = Annotated[float, Quantity("speed", "50 km/h", {"m/s": Decimal(1), "km/h": 1 / Decimal("3.6")})]
+Decibels = Annotated[float, Quantity("ratio", "-3 dB", {"dB": Decimal(1)}, signed=True)]
+DecibelMilliwatts = Annotated[float, Quantity("power", "23 dBm", {"dBm": Decimal(1)}, signed=True)]
 
 
 class _Share:

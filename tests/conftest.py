@@ -25,6 +25,20 @@ network: ideal
 executor: serial
 """
 
+NOTHING = """\
+netfed: 1
+name: nothing
+seed: 3
+task: {kind: none, download: 40 kB, upload: 10 kB, compute: {flops: 50 MFLOP, bytes: 20 MB}}
+scheme: {kind: fedavg, rounds: 3, cohort: 4}
+devices: {count: 8, speed_spread: 0.5}
+network:
+  kind: fluid
+  uplink: {rate: 1 Mbit/s, spread: 0.5, latency: 5 ms, loss: 0.1}
+  downlink: {rate: 10 Mbit/s, spread: 0.5, latency: 5 ms, loss: 0.1}
+  backhaul: {rate: 20 Mbit/s, latency: 10 ms, loss: 0.02}
+"""
+
 FIXED = "network={kind: fixed, uplink: {rate: 1 Mbit/s}, downlink: {rate: 10 Mbit/s}, backhaul: {rate: 1 Gbit/s}}"
 LOSSY = (
     "network={kind: fluid, uplink: {rate: 1 Mbit/s, spread: 0.5, latency: 5 ms, loss: 0.1},"

@@ -5,6 +5,7 @@ A figure with nothing to show says so in its title. Texts that come from files a
 
 from netfed.charts.causes import losses
 from netfed.charts.curves import metric
+from netfed.charts.links import utilisation
 from netfed.charts.rounds import timeline
 
-__all__ = ["losses", "metric", "timeline"]
+__all__ = ["losses", "metric", "timeline", "utilisation"]

@@ -12,6 +12,8 @@ import typer
 from netfed import __version__
 from netfed.cli.computer import doctor
 from netfed.cli.exits import DONE, verdict
+from netfed.cli.insight import explain
+from netfed.cli.link import explain_link
 from netfed.cli.live import stop, watch
 from netfed.cli.play import resume, run
 from netfed.cli.runs import ls, report, show, verify
@@ -24,7 +26,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (run, resume, check, config, init, schema, ls, show, watch, stop, report, verify, doctor):
+for verb in (
+    *(run, resume, check, config, init, schema, explain_link),
+    *(ls, show, explain, watch, stop, report, verify, doctor),
+):
     app.command()(verb)
 
 

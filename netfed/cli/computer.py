@@ -1,4 +1,7 @@
-"""The verb that looks at this computer: what netfed needs, what it can use, and what is known to get in its way."""
+"""The verb that looks at this computer: what netfed needs, what it can use, and what is known to get in its way.
+
+With test vectors it looks at netfed itself.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +27,10 @@ from netfed.cli.exits import UNFIT
 from netfed.cli.terminal import Json, Out, print_json, say
 from netfed.namespace import KERNEL_VARIABLES
 
+if TYPE_CHECKING:
+    from netfed.vectors import Score
+
+_MISSES_SHOWN = 3
 _BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 _LEAST_MEMORY_BYTES, _LEAST_DISK_BYTES, _SLOW_FSYNC_S = 1e9, 1e9, 0.2
 
@@ -51,9 +59,16 @@ class Check:
 
 def doctor(
     out: Out = Path("runs"),
+    vectors: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Compare netfed's own network with test vectors instead."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Look at this computer: versions, memory, disk, known traps."""
+    if vectors is not None:
+        _compare(vectors, as_json)
+        return
     checks = []
     for check in (*_versions(), *_torch(), *_processors(), *_memory(), *_disk(out), *_environment()):
         checks.append(check)
@@ -62,6 +77,32 @@ def doctor(
         print_json({"checks": [{**asdict(check), "mark": check.mark} for check in checks]})
     if any(check.fatal for check in checks):
         raise typer.Exit(UNFIT)
+
+
+def _compare(file: Path, as_json: bool) -> None:
+    """Tell which test vectors hold."""
+    from netfed.answers import ANSWERS
+    from netfed.vectors import evaluate, read
+
+    scores = evaluate(read(file), ANSWERS)
+    for group, score in scores.items():
+        asked = score.total - score.absent
+        found = f"{score.hold} of {asked} hold" if asked else ""
+        absent = f"{score.absent} absent: netfed has no code for them" if score.absent else ""
+        say(f"{_mark(score):<7}{group:<20}{', '.join(filter(None, [found, absent]))}")
+        for name, misses in list(score.missed.items())[:_MISSES_SHOWN]:
+            say(f"{'':<7}{name}: {'; '.join(misses[:_MISSES_SHOWN])}")
+    if as_json:
+        counts = {
+            group: {"hold": score.hold, "total": score.total, "absent": score.absent} for group, score in scores.items()
+        }
+        print_json({"groups": counts})
+    if any(score.missed for score in scores.values()):
+        raise typer.Exit(UNFIT)
+
+
+def _mark(score: Score) -> str:
+    return "bad" if score.missed else "ok" if score.hold else "absent"
 
 
 def _versions() -> Iterator[Check]:

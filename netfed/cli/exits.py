@@ -1,8 +1,8 @@
 """Exit codes, and which of them an error means.
 
-0 done; 1 a bug in netfed, the only one with a traceback (or, by `doctor`, a computer on which no run can succeed);
-2 the user's mistake; 3 the run failed; 4 stopped, and can be resumed; 5 a run folder is missing, damaged or of another
-version; 6 no space left; 130 interrupted.
+0 done; 1 a bug in netfed, the only one with a traceback (or, by `doctor`, a computer on which no run can succeed, or
+vectors that do not hold); 2 the user's mistake; 3 the run failed; 4 stopped, and can be resumed; 5 a run folder is
+missing, damaged or of another version; 6 no space left; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -128,14 +128,16 @@ def weighted_sum(weights: Sequence[float], updates: Sequence[Tensors]) -> Tensor
         updates: Of the same names and shapes; at least one.
     """
     names = list(updates[0])
-    totals: list[torch.Tensor] | None = None
-    for weight, update in zip(weights, updates, strict=True):
-        shares = list(torch._foreach_mul([update[name].double() for name in names], weight))
-        if totals is None:
-            totals = shares
-        else:
+    totals, shares = (
+        [torch.empty_like(tensor, dtype=torch.float64) for tensor in updates[0].values()] for _ in range(2)
+    )
+    for place, (weight, update) in enumerate(zip(weights, updates, strict=True)):
+        into = shares if place else totals
+        torch._foreach_copy_(into, [update[name] for name in names])
+        torch._foreach_mul_(into, weight)
+        if place:
             torch._foreach_add_(totals, shares)
-    return dict(zip(names, totals or [], strict=True))
+    return dict(zip(names, totals, strict=True))
 
 
 def add(model: Tensors, increments: Tensors) -> Tensors:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from netfed.learning.adapters import Adapter
@@ -80,7 +79,7 @@ def _train(stack: Stack, rule: Backprop, losses: Losses, shares: Sequence[TaskEx
         if len(sizes) < lanes.width:
             stack.narrow(len(sizes))
             descent.narrow(stack.parameters)
-        lanes.sizes = sizes.tolist()
+        lanes.sizes = sizes
         index = examples.to(stack.device)
         batch = inputs.index_select(0, index)
         with lanes:
@@ -90,7 +89,7 @@ def _train(stack: Stack, rule: Backprop, losses: Losses, shares: Sequence[TaskEx
 
 def _steps(
     rule: Backprop, counts: Sequence[int], generators: Sequence[Generator]
-) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
+) -> Iterator[tuple[list[int], Tensor, Tensor]]:
     """Yield, step by step, how many examples each active lane trains on, which, and with what weight.
 
     Each lane passes over its data in an order of its own, drawn when an epoch of it begins, as it is alone.
@@ -106,18 +105,25 @@ def _steps(
     size = rule.batch_size
     batches = -(-np.asarray(counts) // size)  # [lane], of one epoch
     rests = np.asarray(counts) - (batches - 1) * size
-    firsts = torch.tensor(np.cumsum([0, *counts[:-1]]))[:, None]
-    orders = torch.zeros(len(counts), int(batches[0]), size, dtype=torch.int64)  # within the lane's own examples
-    every = torch.arange(len(counts))
+    firsts = np.cumsum([0, *counts[:-1]])[:, None]
+    orders = np.zeros((len(counts), int(batches[0]), size), np.int64)  # within the lane's own examples
+    rows = [row[:count] for row, count in zip(torch.from_numpy(orders).flatten(1).unbind(), counts, strict=True)]
+    every = np.arange(len(counts))
+    weigh = cache(partial(_weights, size))
     for step in range(int(batches[0]) * rule.epochs):
         width = int(np.count_nonzero(batches * rule.epochs > step))
         places = step % batches[:width]
         for lane in np.flatnonzero(places == 0).tolist():
-            torch.randperm(counts[lane], generator=generators[lane], out=orders[lane].view(-1)[: counts[lane]])
-        sizes = np.where(places == batches[:width] - 1, rests[:width], size)
-        examples = orders[every[:width], torch.from_numpy(places)] + firsts[:width]
-        filled = torch.from_numpy(sizes)[:, None]
-        yield sizes, examples.view(-1), ((torch.arange(size) < filled) / filled).view(-1)
+            torch.randperm(counts[lane], generator=generators[lane], out=rows[lane])
+        sizes = np.where(places == batches[:width] - 1, rests[:width], size).tolist()
+        examples = orders[every[:width], places] + firsts[:width]
+        yield sizes, torch.from_numpy(examples.ravel()), weigh(tuple(sizes))
+
+
+def _weights(size: int, sizes: Sequence[int]) -> Tensor:
+    """Return what each example counts in the mean of its lane, in a batch of ``size`` of which ``sizes`` are filled."""
+    filled = torch.tensor(sizes)[:, None]
+    return ((torch.arange(size) < filled) / filled).view(-1)
 
 
 def lane_batch(task: Classification, rule: Rule) -> int:

@@ -6,6 +6,7 @@ import math
 import statistics
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 import torch
@@ -30,7 +31,7 @@ class Sifted(NamedTuple):
     """Updates of one mean.
 
     Attributes:
-        good: Those that may enter it, in the order given, in float64.
+        good: Those that may enter it, in the order given.
         faults: What is wrong with each.
     """
 
@@ -46,39 +47,41 @@ def sift(sent: Sequence[Any], decode: Callable[[Any], Tensors], layout: Layout) 
         decode: Makes an update of what was sent.
         layout: Of an update.
     """
-    updates: list[Tensors | None] = []
-    faults: Faults = []
-    norms: list[float] = []
-    for one in sent:
-        update, fault, norm = _inspect(one, decode, layout)
-        updates.append(update)
-        faults.append(fault)
-        norms.append(norm)
-    sound = [norm for norm, fault in zip(norms, faults, strict=True) if fault is None]
-    limit = HUGE * statistics.median(sound) if sound else 0.0
-    for index, norm in enumerate(norms):
-        if faults[index] is None and norm > limit > 0:
-            faults[index] = _fault("huge", f"its norm is {norm:.3g}, {HUGE * norm / limit:.0f} times the median")
-    good = [update for update, fault in zip(updates, faults, strict=True) if update is not None and fault is None]
-    return Sifted(good, faults)
+    faults: Faults = [_failure(one) if isinstance(one, ComputationFailed) else None for one in sent]
+    updates = {place: decode(one) for place, one in enumerate(sent) if faults[place] is None}
+    trained = [spec.trained for spec in layout.values()]
+    norms: dict[int, float] = {}
+    for place, parts in zip(updates, _norms(list(updates.values()), layout), strict=True):
+        if all(map(math.isfinite, parts)):
+            norms[place] = math.hypot(*compress(parts, trained))
+        else:
+            names = ", ".join(name for name, norm in zip(layout, parts, strict=True) if not math.isfinite(norm))
+            faults[place] = _fault("not-finite", f"there are numbers that are not finite in {names}")
+    limit = HUGE * statistics.median(norms.values()) if norms else 0.0
+    for place, norm in norms.items():
+        if norm > limit > 0:
+            faults[place] = _fault("huge", f"its norm is {norm:.3g}, {HUGE * norm / limit:.0f} times the median")
+    return Sifted([update for place, update in updates.items() if faults[place] is None], faults)
 
 
-def _inspect(sent: Any, decode: Callable[[Any], Tensors], layout: Layout) -> tuple[Tensors | None, Fault | None, float]:
-    """Return an update in float64, what is wrong with it taken by itself, and the norm of what is trained: counters
-    among the buffers tell how long a device trained, not how far it came.
-    """
-    if isinstance(sent, ComputationFailed):
-        if isinstance(sent.__cause__, MisshapenError):
-            return None, _fault("misshapen", str(sent.__cause__)), 0.0
-        lines = "".join(traceback.format_exception(sent.__cause__ or sent))
-        return None, {**_fault("failed", str(sent)), "traceback": lines}, 0.0
-    update = decode(sent)
-    exact = {name: update[name].double() for name in layout}
-    norms = dict(zip(exact, map(float, torch._foreach_norm(list(exact.values()))), strict=True))
-    if not all(map(math.isfinite, norms.values())):
-        names = ", ".join(name for name, norm in norms.items() if not math.isfinite(norm))
-        return None, _fault("not-finite", f"there are numbers that are not finite in {names}"), 0.0
-    return exact, None, math.hypot(*(norm for name, norm in norms.items() if layout[name].trained))
+def _failure(failed: ComputationFailed) -> Fault:
+    if isinstance(failed.__cause__, MisshapenError):
+        return _fault("misshapen", str(failed.__cause__))
+    lines = "".join(traceback.format_exception(failed.__cause__ or failed))
+    return {**_fault("failed", str(failed)), "traceback": lines}
+
+
+def _norms(updates: Sequence[Tensors], layout: Layout) -> list[list[float]]:
+    """Return, of each update, the norms of its tensors: in their own precision, and in float64 where that overflows."""
+    tensors = [update[name] for update in updates for name in layout]
+    if not tensors:
+        return []
+    real = [tensor if tensor.is_floating_point() else tensor.double() for tensor in tensors]
+    norms: list[float] = torch.stack(torch._foreach_norm(real)).tolist()
+    for place, norm in enumerate(norms):
+        if not math.isfinite(norm):
+            norms[place] = float(tensors[place].double().norm())
+    return [norms[first : first + len(layout)] for first in range(0, len(norms), len(layout))]
 
 
 def _fault(cause: str, detail: str) -> Fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from netfed.learning.cohort import lane_batch, train_together
 from netfed.learning.cost import Cost, step_cost
 from netfed.learning.draws import JobDraws, probe, seeded
 from netfed.learning.lanes import Stack
+from netfed.learning.memory import peak_bytes
 from netfed.learning.models.spec import Model
 from netfed.learning.rules.backprop import Backprop
 from netfed.learning.rules.spec import Rule
@@ -204,6 +205,11 @@ class Trainer:
             return Cost(0.0, 0.0)
         return self._cost(self._plain, self._pretraining, len(self._task.cloud))
 
+    def peak_bytes(self) -> int:
+        """Return what a device holds at once while it trains: the whole model, and what two batches add to it."""
+        weights = sum(spec.bytes for layout in (self.layout, self.frozen) for spec in layout.values())
+        return weights + peak_bytes(self._epoch(self._adapted, self._rule, self._lane_batch, 2))
+
     def _cost(self, module: nn.Module, rule: Rule, examples: int) -> Cost:
         full, rest = divmod(examples, rule.batch_size)
         cost = self._step_cost(module, rule, rule.batch_size) * full if full else Cost(0.0, 0.0)
@@ -220,14 +226,18 @@ class Trainer:
         return self._step_costs[key]
 
     def _epoch_cost(self, module: nn.Module, rule: Rule, batch: int, batches: int) -> Cost:
+        try:
+            return step_cost(self._epoch(module, rule, batch, batches))
+        except Exception as error:
+            raise ComputationFailed(f"training on {batch} examples at once: {type(error).__name__}: {error}") from error
+
+    def _epoch(self, module: nn.Module, rule: Rule, batch: int, batches: int) -> Callable[[], None]:
+        """Return an epoch of a copy of the module on some batches."""
         pool = self._task.pool()
         index = torch.arange(batch * batches) % len(pool)
         inputs, labels = pool.inputs[index], pool.labels[index]
         once = dataclasses.replace(rule, epochs=1, batch_size=batch)
-        try:
-            return step_cost(partial(self._fit, _Replica(module), once, inputs, labels, 0))
-        except Exception as error:
-            raise ComputationFailed(f"training on {batch} examples at once: {type(error).__name__}: {error}") from error
+        return partial(self._fit, _Replica(module), once, inputs, labels, 0)
 
     def _replica(self, module: nn.Module) -> _Replica:
         """This thread's own copy: training changes parameters in place."""

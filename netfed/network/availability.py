@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from netfed.plugin import Plugin
 from netfed.units import Seconds
 
 if TYPE_CHECKING:
-    from numpy import float64
+    from numpy import float64, int64
     from numpy.typing import NDArray
+
+    Floats = NDArray[float64]
+
+Condition: TypeAlias = "Callable[[NDArray[int64], Floats], tuple[Floats, Floats]]"
+"""Returns the first window of each of some devices, of the indices given, that ends after a moment of each."""
+
+_MOST_WINDOWS = 1000
+"""In none of so many do conditions hold together: they never will."""
 
 
 class Availability(Plugin):
@@ -85,3 +94,29 @@ def check_window(period_s: float, duration_s: float) -> None:
         raise ValueError("period must be more than 0 s")
     if not 0 < duration_s <= period_s:
         raise ValueError(f"duration must be more than 0 s and at most period ({period_s:g} s)")
+
+
+def overlap(conditions: Sequence[Condition], now_s: Floats) -> tuple[Floats, Floats]:
+    """Return the first window of each device in which all conditions hold and that ends after ``now_s``.
+
+    Args:
+        conditions: When each holds.
+        now_s: The present of each device. [device]
+
+    Returns:
+        As of `Availability.window`; inf for both, too, where conditions have not met in 1000 windows.
+    """
+    import numpy as np
+
+    start_s, end_s = now_s.copy(), np.full(now_s.shape, math.inf)
+    seeking = np.flatnonzero(now_s < math.inf)
+    for _ in range(_MOST_WINDOWS):
+        from_s = start_s[seeking]
+        windows = [condition(seeking, from_s) for condition in conditions]
+        start_s[seeking] = latest_s = np.max([from_s, *(start for start, _ in windows)], axis=0)
+        end_s[seeking] = np.min([end for _, end in windows], axis=0)
+        seeking = seeking[(latest_s > from_s) & (latest_s < math.inf)]
+        if not len(seeking):
+            return start_s, end_s
+    start_s[seeking] = end_s[seeking] = math.inf
+    return start_s, end_s

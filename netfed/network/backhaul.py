@@ -25,19 +25,28 @@ def positions_m(graph: nx.Graph) -> NDArray[np.float64]:
     return np.array([graph.nodes[name]["position_m"] for name in base_stations(graph)], np.float64)
 
 
-def routes(graph: nx.Graph, network: Network) -> list[LinkClass]:
-    """Return what links each base station with the cloud, as one link. [base station]
+Edge = tuple[str, str]
+"""A link of the graph, by its ends; the cloud's side first."""
 
-    Bits take the path of least latency, by the first found in the order of the graph where several have it. Its links
-    count as one: as fast as the slowest of them, with the latencies added up and the losses compounded. Each base
-    station has that rate to itself, even where paths share a link: a link is a bottleneck of one path here, not of all
-    that run over it.
+
+def paths(graph: nx.Graph, network: Network) -> list[list[Edge]]:
+    """Return the links between the cloud and each base station, and give every link its figures. [base station]
+
+    Bits take the path of least latency, by the first found in the order of the graph where several have it.
     """
     for _, _, edge in graph.edges(data=True):
         edge["link"] = network.backhaul_link(**{key: edge[key] for key in ("rate", "latency", "loss") if key in edge})
     (cloud,) = (name for name, role in graph.nodes(data="role") if role == CLOUD)
-    paths = nx.single_source_dijkstra_path(graph, cloud, weight=lambda _from, _to, edge: edge["link"].latency)
-    return [in_series([graph.edges[hop]["link"] for hop in pairwise(paths[name])]) for name in base_stations(graph)]
+    found = nx.single_source_dijkstra_path(graph, cloud, weight=lambda _from, _to, edge: edge["link"].latency)
+    return [list(pairwise(found[name])) for name in base_stations(graph)]
+
+
+def routes(graph: nx.Graph, network: Network) -> list[LinkClass]:
+    """Return what links each base station with the cloud, as one link. [base station]
+
+    It is as fast as the slowest of the links on the path, with their latencies added up and their losses compounded.
+    """
+    return [in_series([graph.edges[edge]["link"] for edge in path]) for path in paths(graph, network)]
 
 
 def in_series(links: Sequence[LinkClass]) -> LinkClass:

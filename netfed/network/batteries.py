@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 from simpy import Environment, Event, Process
 
 from netfed.errors import SimulationError
-from netfed.network.battery import Battery
+from netfed.network.battery import NEGLIGIBLE_J, Battery
 from netfed.network.population import Population
+from netfed.network.resting import Resting
 
 Floats = NDArray[np.float64]
 
 CAUSE = "battery"
 """Why a device drops whose battery is empty."""
-
-NEGLIGIBLE_J = 1e-6
-"""A battery with no more left than this is empty: a radio transmits with it for a quarter of a microsecond."""
 
 
 class Batteries:
@@ -34,11 +32,11 @@ class Batteries:
     Args:
         env: The clock.
         battery: What all devices have.
-        population: Their rows; ``ready_s`` is kept up to date.
+        population: Their rows; ``ready_s`` is kept up to date, or, where there is a background, ``charged`` is set.
 
     Attributes:
         charge_j: When a phase last began or ended. [device]
-        gained_j: From chargers, up to then. [device]
+        gained_j: From chargers, less the background, up to then. [device]
     """
 
     def __init__(self, env: Environment, battery: Battery, population: Population) -> None:
@@ -56,14 +54,23 @@ class Batteries:
         self._first_given_j = self._given_j.copy()
         self._drawing: dict[int, tuple[Process, Callable[[], float]]] = {}
         self._watched: set[int] = set()
+        self._emptied: set[int] = set()
+        self._resting = Resting(battery) if battery.background else None
+        self._settled_s = np.full(len(population), float(env.now)) if self._resting else None
         self.charge_j = self._initial_j.copy()
         self.gained_j = np.zeros(len(population))
-        charged_s = self._charged_s(self.charge_j, self._given_j, population.phase)
-        population.ready_s[:] = np.where(self.charge_j >= self._minimum_j, env.now, charged_s)
+        if self._resting is not None:
+            population.charged = self.charged
+        else:
+            charged_s = self._charged_s(self.charge_j, self._given_j, population.phase)
+            population.ready_s[:] = np.where(self.charge_j >= self._minimum_j, env.now, charged_s)
 
     def left_j(self, device_id: int) -> float:
         """Return what a device has left now, less what its present phase has drawn."""
         drawing = self._drawing.get(device_id)
+        if drawing is None and self._resting is not None:
+            left_j, _ = self._rested_j([device_id], self._env.now)
+            return left_j.item()
         return self._left_j(device_id, 0.0 if drawing is None else drawing[1](), self._charger_now_j(device_id))
 
     def begin(self, device_id: int, drawn_j: Callable[[], float]) -> None:
@@ -86,8 +93,42 @@ class Batteries:
 
     def end(self, device_id: int, drawn_j: float) -> None:
         """Take what a process has drawn out of the battery."""
-        del self._drawing[device_id]
         self._settle(device_id, drawn_j)
+        del self._drawing[device_id]
+
+    def take(self, device_id: int, wanted_j: float) -> float:
+        """Take out what was drawn while no process did, as much of it as there is; return how much."""
+        taken_j = min(wanted_j, self.left_j(device_id))
+        self._settle(device_id, taken_j)
+        return taken_j
+
+    def charged(self, index: NDArray[np.int64], from_s: Floats) -> tuple[Floats, Floats]:
+        """Return the first stretch of time with the minimum charge of each of some devices at rest.
+
+        Args:
+            index: Of the devices.
+            from_s: A moment of each, now or later: the stretch ends after it.
+        """
+        assert self._resting is not None
+        left_j, _ = self._rested_j(index, from_s)
+        return self._resting.ready(self._population.phase[index], left_j, from_s)
+
+    def emptied(self) -> int:
+        """Return how many devices have had an empty battery so far."""
+        if self._resting is None:
+            return len(self._emptied)
+        ids = np.arange(len(self._population))
+        _, least_j = self._rested_j(ids, self._env.now)
+        at_rest = [device for device in np.flatnonzero(least_j <= NEGLIGIBLE_J).tolist() if device not in self._drawing]
+        return len(self._emptied.union(at_rest))
+
+    def spent(self) -> int:
+        """Return how many devices will not have the minimum charge again."""
+        if self._resting is None:
+            return int(np.sum(self._population.ready_s == np.inf)) - self._population.refused
+        ids = np.arange(len(self._population))
+        start_s, _ = self.charged(ids, np.full(len(ids), self._env.now))
+        return int(np.sum(start_s == np.inf))
 
     def check(self, spent_j: Floats) -> None:
         """Make sure that what devices have spent is what their batteries have lost, and gained from chargers.
@@ -100,8 +141,11 @@ class Batteries:
         """
         drawn_j = self._initial_j + self.gained_j - self.charge_j
         given_j = self._given_j - self._first_given_j
+        background_j = self._battery.background * self._env.now
         wrong = ~np.isclose(drawn_j, spent_j, rtol=1e-9, atol=NEGLIGIBLE_J)
-        wrong |= (self.gained_j < -NEGLIGIBLE_J) | (self.gained_j > given_j * (1 + 1e-9) + NEGLIGIBLE_J)
+        wrong |= (self.gained_j < -background_j * (1 + 1e-9) - NEGLIGIBLE_J) | (
+            self.gained_j > given_j * (1 + 1e-9) + NEGLIGIBLE_J
+        )
         for index in np.flatnonzero(wrong)[:1]:
             raise SimulationError(
                 f"device {index} has spent {spent_j[index]} J, but its battery gave {drawn_j[index]} J, "
@@ -110,13 +154,27 @@ class Batteries:
 
     def _settle(self, device_id: int, drawn_j: float) -> None:
         given_j = self._charger_now_j(device_id)
-        left_j = max(0.0, self._left_j(device_id, drawn_j, given_j))
+        if self._resting is None or device_id in self._drawing:
+            left_j = max(0.0, self._left_j(device_id, drawn_j, given_j))
+        else:
+            rested_j, least_j = (charge_j.item() for charge_j in self._rested_j([device_id], self._env.now))
+            left_j = max(0.0, rested_j - drawn_j)
+            if least_j <= NEGLIGIBLE_J:
+                self._emptied.add(device_id)
         self.gained_j[device_id] += left_j - self.charge_j.item(device_id) + drawn_j
         self.charge_j[device_id] = left_j
         self._given_j[device_id] = given_j
-        if left_j < self._minimum_j:
+        if self._settled_s is not None:
+            self._settled_s[device_id] = self._env.now
+        elif left_j < self._minimum_j:
             phase = self._population.phase.item(device_id)
             self._population.ready_s[device_id] = self._charged_s(left_j, given_j, phase)
+
+    def _rested_j(self, index: NDArray[np.int64] | list[int], to_s: Floats | float) -> tuple[Floats, Floats]:
+        """Return the charge of devices at rest at a moment, now or later, and the least since they came to rest."""
+        assert self._resting is not None
+        assert self._settled_s is not None
+        return self._resting.left_j(self._population.phase[index], self.charge_j[index], self._settled_s[index], to_s)
 
     def _left_j(self, device_id: int, drawn_j: float, given_j: float) -> float:
         left_j = self.charge_j.item(device_id) + (given_j - self._given_j.item(device_id)) - drawn_j
@@ -145,4 +203,5 @@ class Batteries:
         if left_j > NEGLIGIBLE_J:
             self._watch(device_id, left_j)
         else:
+            self._emptied.add(device_id)
             self._drawing[device_id][0].interrupt(CAUSE)

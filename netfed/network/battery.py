@@ -60,9 +60,13 @@ class Charging:
         return np.asarray((index + phase) * self.period + total_s - index * self.duration)
 
 
+NEGLIGIBLE_J = 1e-6
+"""A battery with no more left than this is empty: a radio transmits with it for a quarter of a microsecond."""
+
+
 @dataclass(frozen=True)
 class Battery:
-    """What devices run on. Only the task draws from it: capacity is what their owners leave to it.
+    """What devices run on. Only the task draws from it, and the background: capacity is what their owners leave to it.
 
     Attributes:
         capacity: Charge when full: milliampere-hours times volts, e.g. 4000 mAh at 3.85 V are 15.4 Wh.
@@ -70,12 +74,15 @@ class Battery:
         minimum: Share of the capacity below which a device is not available. One that is at work goes on until the
             battery is empty.
         charging: When and how fast it is charged; null: never.
+        background: What a device draws while it neither computes nor transfers for the task, so that it may go flat
+            without taking part. It is on no device's account: the task has not spent it.
     """
 
     capacity: Joules
     initial: tuple[Fraction, Fraction] = (1.0, 1.0)
     minimum: Fraction = 0.2
     charging: Charging | None = None
+    background: Watts = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.capacity < math.inf:
@@ -85,5 +92,9 @@ class Battery:
             raise ValueError("initial must be two shares from 0 to 1, the least first")
         if not 0 < self.minimum <= 1:
             raise ValueError("minimum must be more than 0, or empty devices would take part, and at most 1")
+        if not 0 <= self.background < math.inf:
+            raise ValueError("background must be 0 W or more")
+        if self.charging is not None and self.charging.power <= self.background:
+            raise ValueError("charging: power must be more than the background's, or no charger ever fills a battery")
         if self.charging is None and most < self.minimum:
             raise ValueError("no device ever has the minimum charge: raise initial, lower minimum, or add charging")

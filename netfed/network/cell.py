@@ -1,10 +1,15 @@
-"""One cell: its flows in rate classes, some of which share its airtime while the backhaul caps the others."""
+"""One cell: its flows in rate classes, some of which share its airtime while others are held at a level.
+
+A flow has a level that it cannot pass, per weight: that of the backhaul, or a limit of its own if that is lower. Flows
+with the same limit are a tier.
+"""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
 from operator import attrgetter
+from typing import Any
 
 from netfed.network.medium import Flow
 from netfed.network.virtual_time import VirtualClock
@@ -22,150 +27,330 @@ def fine(amount: float) -> int:
 
 
 class RateClass(VirtualClock[Flow]):
-    """The flows of one cell and one radio rate: per weight they are equally fast, whatever happens.
+    """The flows of one tier and one radio rate: per weight they are equally fast, whatever happens.
 
     It is a clock that shows bits per weight.
 
     Attributes:
+        tier: Theirs.
         radio_bps: Their radio rate.
         radio: The same, in fine units.
         airtime: Of one bit; in fine units of fine units, for it is small.
         weight: Of all of them, in fine units.
     """
 
-    __slots__ = ("airtime", "radio", "radio_bps", "weight")
+    __slots__ = ("_held", "_held_from", "airtime", "radio", "radio_bps", "tier", "weight")
 
-    def __init__(self, radio_bps: float) -> None:
+    def __init__(self, tier: Tier, radio_bps: float) -> None:
         super().__init__()
+        self.tier = tier
         self.radio_bps = radio_bps
         self.radio = fine(radio_bps)
         self.airtime = fine(_FINE / radio_bps)
         self.weight = 0
+        self._held = 0.0, 0.0  # for how long, and by how much it moved meanwhile
+        self._held_from: tuple[float, float] | None = None  # when, and at what reading it is held since
+
+    def follow(self, driver: VirtualClock[Any] | None, rate: float, now_s: float) -> None:
+        """Go on by this driver and at this rate; while its tier's level is that, it is held."""
+        self._held = self._held_until(now_s)
+        super().follow(driver, rate, now_s)
+        self._held_from = (now_s, self.read(now_s)) if driver is not None else None
+
+    def held_s(self, weight: int, now_s: float) -> float:
+        """Return the airtime that a flow could not use for being held, if it had been here from the beginning."""
+        seconds, bits = self._held_until(now_s)
+        return seconds - weight * bits / self.radio_bps
+
+    def _held_until(self, now_s: float) -> tuple[float, float]:
+        if self._held_from is None:
+            return self._held
+        (seconds, bits), (since_s, reading) = self._held, self._held_from
+        return seconds + (now_s - since_s), bits + (self.read(now_s) - reading)
+
+
+class Tier:
+    """The rate classes of a cell that have one limit, the slowest first. The first are free, the rest are held.
+
+    Args:
+        limit_bps: What their flows get at the most, per weight.
+        level: The clock that drives those that are held: bits per weight.
+
+    Attributes:
+        limit_bps: See above.
+        level: See above.
+        rate_classes: See above.
+        free: How many are.
+        driven: How many the cell's airtime drives: those that were free when the clocks were last set.
+        at_limit: Whether the limit holds them, and not the backhaul's level.
+        held_weight: Of those that are held.
+        held_airtime: Likewise, weight times airtime of a bit.
+    """
+
+    __slots__ = ("at_limit", "driven", "free", "held_airtime", "held_weight", "level", "limit_bps", "rate_classes")
+
+    def __init__(self, limit_bps: float, level: VirtualClock[RateClass]) -> None:
+        self.limit_bps = limit_bps
+        self.level = level
+        self.rate_classes: list[RateClass] = []
+        self.free = 0
+        self.driven = 0
+        self.at_limit = limit_bps < math.inf
+        self.held_weight = 0
+        self.held_airtime = 0
+
+    def index(self, radio_bps: float) -> int:
+        """Return the place of a rate class, which may not be there."""
+        return bisect_left(self.rate_classes, radio_bps, key=_radio_bps)
+
+    def count_held(self, rate_class: RateClass, weight: int) -> None:
+        """Count weight of a rate class in, or out, among those that are held."""
+        self.held_weight += weight
+        self.held_airtime += weight * rate_class.airtime
+
+    def hand_over(self, airtime: VirtualClock[RateClass], now_s: float) -> None:
+        """Let airtime drive the rate classes that are free now, and the level those that are held."""
+        while self.driven < self.free:
+            rate_class = self.rate_classes[self.driven]
+            _hand_over(rate_class, self.level, airtime, rate_class.radio_bps, now_s)
+            self.driven += 1
+        while self.driven > self.free:
+            self.driven -= 1
+            _hand_over(self.rate_classes[self.driven], airtime, self.level, 1.0, now_s)
 
 
 class Cell:
-    """The rate classes of a cell, the slowest first. The first are free, and share the airtime that the rest leaves.
+    """The rate classes of a cell.
 
-    What the cell sends in total is a function of the backhaul's level, made of straight pieces.
+    What it sends in total is a function of the backhaul's level, made of straight pieces.
 
     Args:
-        level: The clock that drives the rate classes that the backhaul caps: bits per weight.
+        level: The clock that drives the rate classes that the backhaul holds: bits per weight.
 
     Attributes:
         airtime: The clock that drives the free rate classes: seconds per weight.
-        slope: Of the piece that belongs to the present rate classes; a weight.
+        limited: The tiers that have limits.
+        slope: Of the piece that belongs to the present free and held rate classes; a weight.
         intercept_bps: Of that piece.
-        low_bps: Its lower end, per weight: where the fastest free rate class would become capped.
-        high_bps: Its upper end, per weight: where the slowest capped rate class would become free.
+        low_bps: Its lower end, per weight: where the next rate class, if the level falls, would be held.
+        high_bps: Its upper end, per weight: where the next one, if the level rises, would be free.
     """
 
     def __init__(self, level: VirtualClock[RateClass]) -> None:
         self.airtime: VirtualClock[RateClass] = VirtualClock()
-        self._level = level
-        self._rate_classes: list[RateClass] = []
-        self._free = 0  # how many rate classes are
+        self.limited: list[Tier] = []
+        self._capacity = 1.0
+        self._tiers = [Tier(math.inf, level)]
         self._free_weight = 0
         self._free_radio = 0  # weight times radio rate
-        self._capped_weight = 0
-        self._capped_airtime = 0  # weight times airtime of a bit
+        self._next_held = self._next_free = self._tiers[0]
+        self._find_piece()
+        self.find_ends()
+
+    def set_capacity(self, capacity: float) -> None:
+        """Let the cell have another share of the airtime that it is built for."""
+        self._capacity = capacity
         self._find_piece()
 
-    def join(self, flow: Flow, bits: float, radio_bps: float, weight: int, now_s: float) -> RateClass:
+    def join(self, flow: Flow, bits: float, weight: int, now_s: float) -> RateClass:
         """Let a flow into its rate class, and return that."""
-        index = self._index(radio_bps)
-        if index == len(self._rate_classes) or self._rate_classes[index].radio_bps != radio_bps:
-            self._open(index, radio_bps, now_s)
-        rate_class = self._rate_classes[index]
+        tier = self._tiers[0] if flow.limit_bps == math.inf else self._limited(flow.limit_bps / weight)
+        index = tier.index(flow.radio_bps)
+        if index == len(tier.rate_classes) or tier.rate_classes[index].radio_bps != flow.radio_bps:
+            self._open(tier, index, flow.radio_bps, now_s)
+        rate_class = tier.rate_classes[index]
         rate_class.expect(flow, rate_class.read(now_s) + bits / weight)
-        self._weigh(index, weight)
+        self._weigh(rate_class, index, weight)
         return rate_class
 
     def leave(self, flow: Flow, rate_class: RateClass, weight: int) -> None:
         """Let a flow out of its rate class."""
         rate_class.forget(flow)
-        self._weigh(self._index(rate_class.radio_bps), -weight)
+        self._weigh(rate_class, rate_class.tier.index(rate_class.radio_bps), -weight)
 
-    def cap(self, now_s: float) -> None:
-        """Let the backhaul's level drive the fastest free rate class."""
-        self._free -= 1
-        rate_class = self._rate_classes[self._free]
-        self._count_free(rate_class, -rate_class.weight)
-        self._count_capped(rate_class, rate_class.weight)
-        self._hand_over(rate_class, self.airtime, self._level, 1.0, now_s)
+    def balance(self, level_bps: float) -> None:
+        """Find who is held at a level, now that flows have come or gone.
 
-    def release(self, now_s: float) -> None:
-        """Let airtime drive the slowest capped rate class."""
-        rate_class = self._rate_classes[self._free]
-        self._free += 1
-        self._count_capped(rate_class, -rate_class.weight)
-        self._count_free(rate_class, rate_class.weight)
-        self._hand_over(rate_class, self._level, self.airtime, rate_class.radio_bps, now_s)
+        To hold who passes the level leaves the free more airtime, never less: so it is right whatever follows. Once
+        nobody passes it, to let go who has the most airtime of those that are held is right as well, if it is more than
+        the free have.
+        """
+        for tier in self.limited:
+            tier.at_limit = tier.limit_bps <= level_bps
+        self._find_piece()
+        self._hold_who_pass(level_bps)
+        while (lagging := self._lagging(level_bps)) is not None:
+            self._move(lagging, 1)
+        self._hold_who_pass(level_bps)
 
-    def share(self, level_bps: float, now_s: float) -> None:
-        """Share the airtime that is left at a level among the free rate classes."""
-        left = 1.0 - level_bps * self._capped_s if self._capped_s else 1.0
-        rate = left / self._free_weight if self._free else 0.0
-        if rate != self.airtime.rate:
-            self.airtime.follow(None, rate, now_s)
+    def hold(self) -> None:
+        """Go down to the next piece, beyond the lower end of this one."""
+        tier = self._next_held
+        if tier.at_limit and self.low_bps == tier.limit_bps:
+            tier.at_limit = False
+            self._find_piece()
+        else:
+            self._move(tier, -1)
+        self.find_ends()
 
-    def _index(self, radio_bps: float) -> int:
-        return bisect_left(self._rate_classes, radio_bps, key=_radio_bps)
+    def release(self) -> None:
+        """Go up to the next piece, beyond the upper end of this one."""
+        tier = self._next_free
+        if not tier.at_limit and self.high_bps == tier.limit_bps:
+            tier.at_limit = True
+            self._find_piece()
+        else:
+            self._move(tier, 1)
+        self.find_ends()
 
-    def _open(self, index: int, radio_bps: float, now_s: float) -> None:
-        rate_class = RateClass(radio_bps)
-        self._rate_classes.insert(index, rate_class)
-        if index <= self._free:
-            self._free += 1
+    def go_to(self, level_bps: float) -> float:
+        """Go to the piece that holds a level, and return what the cell sends there."""
+        while level_bps < self.low_bps:
+            self.hold()
+        while level_bps > self.high_bps:
+            self.release()
+        return self.intercept_bps + (self.slope * level_bps if self.slope else 0.0)
+
+    @property
+    def most_bps(self) -> float:
+        """What the cell cannot pass, whatever the level."""
+        fastest = (tier.rate_classes[-1].radio_bps for tier in self._tiers if tier.rate_classes)
+        return self._capacity * max(fastest, default=0.0)
+
+    def share(self, level_bps: float) -> float:
+        """Return the airtime that a free flow gets at a level, per weight."""
+        left = self._left - level_bps * self._held_s if self._held_s else self._left
+        return left / self._free_weight if self._free_weight and left > 0 else 0.0
+
+    def drive(self, level_bps: float, now_s: float) -> None:
+        """Let the clocks run as they do at a level, but for that of the backhaul."""
+        for tier in self._tiers:
+            if tier.driven != tier.free:
+                tier.hand_over(self.airtime, now_s)
+        for tier in self.limited:
+            tier.level.follow(None, min(level_bps, tier.limit_bps), now_s)
+        share = self.share(level_bps)
+        if share != self.airtime.rate:
+            self.airtime.follow(None, share, now_s)
+
+    def _limited(self, limit_bps: float) -> Tier:
+        for tier in self.limited:
+            if tier.limit_bps == limit_bps:
+                return tier
+        tier = Tier(limit_bps, VirtualClock())
+        self.limited.append(tier)
+        self._tiers.append(tier)
+        return tier
+
+    def _open(self, tier: Tier, index: int, radio_bps: float, now_s: float) -> None:
+        rate_class = RateClass(tier, radio_bps)
+        tier.rate_classes.insert(index, rate_class)
+        if index <= tier.free:
+            tier.free += 1
+        if index <= tier.driven:
+            tier.driven += 1
             rate_class.follow(self.airtime, radio_bps, now_s)
         else:
-            rate_class.follow(self._level, 1.0, now_s)
+            rate_class.follow(tier.level, 1.0, now_s)
 
-    def _weigh(self, index: int, weight: int) -> None:
-        rate_class = self._rate_classes[index]
+    def _weigh(self, rate_class: RateClass, index: int, weight: int) -> None:
+        tier = rate_class.tier
         rate_class.weight += weight
-        if index < self._free:
+        if index < tier.free:
             self._count_free(rate_class, weight)
-            driver = self.airtime
         else:
-            self._count_capped(rate_class, weight)
-            driver = self._level
+            tier.count_held(rate_class, weight)
+        driver = self.airtime if index < tier.driven else tier.level
         if rate_class.weight:
             driver.expect(rate_class, rate_class.alarm())
         else:
             driver.forget(rate_class)
-            del self._rate_classes[index]
-            self._free -= driver is self.airtime
+            del tier.rate_classes[index]
+            tier.free -= index < tier.free
+            tier.driven -= driver is self.airtime
+        self._find_piece()
+
+    def _move(self, tier: Tier, step: int) -> None:
+        """Hold the fastest rate class of a tier that is free (-1), or let the slowest that is held go (1)."""
+        rate_class = tier.rate_classes[tier.free - (step < 0)]
+        tier.free += step
+        self._count_free(rate_class, step * rate_class.weight)
+        tier.count_held(rate_class, -step * rate_class.weight)
         self._find_piece()
 
     def _count_free(self, rate_class: RateClass, weight: int) -> None:
         self._free_weight += weight
         self._free_radio += weight * rate_class.radio
 
-    def _count_capped(self, rate_class: RateClass, weight: int) -> None:
-        self._capped_weight += weight
-        self._capped_airtime += weight * rate_class.airtime
+    def _hold_who_pass(self, level_bps: float) -> None:
+        while (passing := self._passing(level_bps)) is not None:
+            self._move(passing, -1)
 
-    def _hand_over(
-        self,
-        rate_class: RateClass,
-        source: VirtualClock[RateClass],
-        target: VirtualClock[RateClass],
-        rate: float,
-        now_s: float,
-    ) -> None:
-        source.forget(rate_class)
-        rate_class.follow(target, rate, now_s)
-        target.expect(rate_class, rate_class.alarm())
-        self._find_piece()
+    def _passing(self, level_bps: float) -> Tier | None:
+        """Return a tier with a free rate class that passes its level."""
+        share = self.share(level_bps)
+        for tier in self._tiers:
+            if tier.free and share * tier.rate_classes[tier.free - 1].radio_bps > min(level_bps, tier.limit_bps):
+                return tier
+        return None
+
+    def _lagging(self, level_bps: float) -> Tier | None:
+        """Return the tier with the held rate class that has the most airtime, if the free have less."""
+        most, found = self.share(level_bps), None
+        for tier in self._tiers:
+            if tier.free < len(tier.rate_classes):
+                held_share = min(level_bps, tier.limit_bps) / tier.rate_classes[tier.free].radio_bps
+                if held_share > most:
+                    most, found = held_share, tier
+        return found
 
     def _find_piece(self) -> None:
-        rate_classes, free = self._rate_classes, self._free
-        self._capped_s = self._capped_airtime / _FINE**2
-        self.intercept_bps = self._free_radio / self._free_weight / _FINE if free else 0.0
-        self.slope = self._capped_weight - self._capped_s * self.intercept_bps
-        self.low_bps = self._border_bps(rate_classes[free - 1]) if free else 0.0
-        self.high_bps = self._border_bps(rate_classes[free]) if free < len(rate_classes) else math.inf
+        plain = self._tiers[0]
+        held_weight, held_airtime = plain.held_weight, plain.held_airtime
+        fixed_bps, self._left = 0.0, self._capacity
+        for tier in self.limited:
+            if tier.at_limit:
+                fixed_bps += tier.held_weight * tier.limit_bps
+                self._left -= tier.held_airtime / _FINE**2 * tier.limit_bps
+            else:
+                held_weight += tier.held_weight
+                held_airtime += tier.held_airtime
+        free_bps = self._free_radio / self._free_weight / _FINE if self._free_weight else 0.0
+        self._held_s = held_airtime / _FINE**2
+        self.intercept_bps = fixed_bps + self._left * free_bps
+        self.slope = held_weight - self._held_s * free_bps
 
-    def _border_bps(self, rate_class: RateClass) -> float:
-        """Return the level that a rate class, one of the two in the middle, just reaches with its share of airtime."""
-        return 1.0 / (self._capped_s + self._free_weight / rate_class.radio_bps)
+    def find_ends(self) -> None:
+        """Find the ends of the present piece: the levels between which every tier stays as it is."""
+        lowest_bps, highest_bps = 0.0, math.inf
+        for tier in self._tiers:
+            low_bps, high_bps = (tier.limit_bps, math.inf) if tier.at_limit else (0.0, tier.limit_bps)
+            rate_classes, free = tier.rate_classes, tier.free
+            if free and (border_bps := self._border_bps(tier, rate_classes[free - 1])) > low_bps:
+                low_bps = border_bps
+            if free < len(rate_classes) and (border_bps := self._border_bps(tier, rate_classes[free])) < high_bps:
+                high_bps = border_bps
+            if low_bps > lowest_bps:
+                lowest_bps, self._next_held = low_bps, tier
+            if high_bps < highest_bps:
+                highest_bps, self._next_free = high_bps, tier
+        self.low_bps, self.high_bps = lowest_bps, highest_bps
+
+    def _border_bps(self, tier: Tier, rate_class: RateClass) -> float:
+        """Return the level at which a rate class just reaches its own with its share of airtime.
+
+        One that a limit holds does so because the level, at which others are held, leaves it less airtime.
+        """
+        free_s = self._free_weight / rate_class.radio_bps
+        if not tier.at_limit:
+            return self._left / (self._held_s + free_s)
+        left = self._left - tier.limit_bps * free_s
+        return left / self._held_s if self._held_s else math.copysign(math.inf, left)
+
+
+def _hand_over(
+    rate_class: RateClass, source: VirtualClock[RateClass], target: VirtualClock[RateClass], rate: float, now_s: float
+) -> None:
+    source.forget(rate_class)
+    rate_class.follow(target, rate, now_s)
+    target.expect(rate_class, rate_class.alarm())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from simpy import Event, Interrupt
 
 from netfed.errors import Dropped, SimulationError
+from netfed.network.heat import FULL_SPEED
 from netfed.network.population import Device
 from netfed.network.profiles import Cost, roofline_s
 
@@ -28,17 +29,20 @@ def compute(network: Network, device: Device, cost: Cost | None) -> Generator[Ev
     if cost is None or not (0 < cost.flops < math.inf and 0 < cost.bytes < math.inf):
         raise SimulationError(f"device {device.id} was asked to compute at a cost of {cost}")
     env, power_w = network.env, device.compute_w
-    duration_s = roofline_s(cost, device.flops_per_s, device.bytes_per_s)
+    pace = FULL_SPEED if network.heat is None else network.heat.pace(device.id)
+    duration_s = pace.duration_s(roofline_s(cost, device.flops_per_s, device.bytes_per_s))
     share = device.breaks_off(_DROPOUT, device.dropout.compute)
     loss = None if share is None else Dropped(_DROPOUT)
     start_s = env.now
     if network.batteries is not None:
-        network.batteries.begin(device.id, lambda: power_w * (env.now - start_s))
+        network.batteries.begin(device.id, lambda: power_w * pace.work_s(env.now - start_s))
     try:
         yield env.timeout(duration_s if share is None else share * duration_s)
     except Interrupt as interrupt:
         loss = Dropped(str(interrupt.cause))
-    energy_j = power_w * (env.now - start_s)
+    energy_j = power_w * pace.work_s(env.now - start_s)
+    if network.heat is not None:
+        network.heat.end(device.id, pace, start_s)
     network.ledger.charge(device.id, "compute", energy_j)
     if network.batteries is not None:
         network.batteries.end(device.id, energy_j)

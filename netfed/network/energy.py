@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
 from netfed.errors import SimulationError
 
-Part = Literal["compute", "transmit", "receive", "idle"]
-PARTS: tuple[Part, ...] = get_args(Part)
-_COLUMN = {part: column for column, part in enumerate(PARTS)}
+Part = Literal["compute", "transmit", "receive", "idle", "tail"]
+PARTS: tuple[Part, ...] = ("compute", "transmit", "receive", "idle")
+"""Those that every device has; ``tail`` is for radios that take time to connect and to be idle again (`Rrc`)."""
 
 
 class Ledger:
@@ -18,13 +19,17 @@ class Ledger:
 
     Args:
         devices: How many there are.
+        parts: What they spend on.
 
     Attributes:
-        joules: [device, part], parts in the order of `PARTS`.
+        joules: [device, part], parts in the order above.
+        accruing: By part, returns what has been spent and is on no account yet.
     """
 
-    def __init__(self, devices: int) -> None:
-        self.joules = np.zeros((devices, len(PARTS)))
+    def __init__(self, devices: int, parts: tuple[Part, ...] = PARTS) -> None:
+        self._columns = {part: column for column, part in enumerate(parts)}
+        self.joules = np.zeros((devices, len(parts)))
+        self.accruing: dict[Part, Callable[[], float]] = {}
 
     def charge(self, device_id: int, part: Part, joules: float) -> None:
         """Add to a device's account.
@@ -34,8 +39,11 @@ class Ledger:
         """
         if not 0 <= joules < np.inf:
             raise SimulationError(f"device {device_id} was charged {joules} J for {part}")
-        self.joules[device_id, _COLUMN[part]] += joules
+        self.joules[device_id, self._columns[part]] += joules
 
     def totals_j(self) -> dict[str, float]:
         """Return joules by part, over all devices."""
-        return dict(zip(PARTS, self.joules.sum(axis=0).tolist(), strict=True))
+        totals_j: dict[str, float] = dict(zip(self._columns, self.joules.sum(axis=0).tolist(), strict=True))
+        for part, accrued_j in self.accruing.items():
+            totals_j[part] += accrued_j()
+        return totals_j

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simpy import Event, Interrupt
 
 from netfed.errors import Dropped, ParticipationLost, SimulationError, TransferLost
-from netfed.network.medium import Flow
+from netfed.network.transfer import Transfer
 
 if TYPE_CHECKING:
     from netfed.network.network import Network
@@ -33,17 +33,18 @@ class Link:
 
     Args:
         network: What the link is a part of.
-        way: What it shares with the other devices of its base station.
+        ways: What it may share with other devices. [base station]
         device: At its end.
     """
 
-    __slots__ = ("_device", "_network", "_radio_bps", "_radio_w", "_way")
+    __slots__ = ("_device", "_network", "_radio_bps", "_radio_w", "_way", "_ways")
 
-    def __init__(self, network: Network, way: Way, device: Device) -> None:
+    def __init__(self, network: Network, ways: Sequence[Way], device: Device) -> None:
         self._network = network
-        self._way = way
+        self._ways = ways
+        self._way = ways[device.base_station]
         self._device = device
-        if way.direction == "uplink":
+        if self._way.direction == "uplink":
             self._radio_bps, self._radio_w = device.rate_up_bps, device.transmit_w
         else:
             self._radio_bps, self._radio_w = device.rate_down_bps, device.receive_w
@@ -58,23 +59,31 @@ class Link:
             Dropped: The device left, its battery is empty, or the process was interrupted, on the way.
             SimulationError: The payload is empty.
         """
-        network, way, device = self._network, self._way, self._device
+        network, device = self._network, self._device
         if payload.bits <= 0:
             raise SimulationError(f"device {device.id} was asked to move {payload.bits} bits")
+        if network.connections is not None:
+            yield from network.connections.connect(device)
         bits, loss = self._fate(payload.bits)
         start_s = network.env.now
-        flow = way.medium.start(bits, self._radio_bps)
-        way.traffic.begin(way.direction, way.base_station, flow)
+        transfer = Transfer(network.env, self._ways, device, bits, self._radio_bps)
+        network.transfers[transfer] = None
+        if network.radios is not None:
+            network.radios.follow(transfer)
         if network.batteries is not None:
-            network.batteries.begin(device.id, lambda: sum(self._energy_j(self._sent_bits(flow), start_s)))
+            network.batteries.begin(device.id, lambda: sum(self._energy_j(transfer, start_s)))
+        sent_s = math.inf
         try:
-            yield flow.finished
-            if loss is None and way.latency_s > 0:
-                yield network.env.timeout(way.latency_s)
+            yield transfer.flow.finished
+            sent_s = network.env.now
+            if loss is None and transfer.way.latency_s > 0:
+                yield network.env.timeout(transfer.way.latency_s)
+        except TransferLost as broken:
+            loss = broken
         except Interrupt as interrupt:
             loss = Dropped(str(interrupt.cause))
-            way.medium.stop(flow)
-        self._settle(flow, payload.bits, start_s, loss)
+            transfer.way.medium.stop(transfer.flow)
+        self._settle(transfer, payload.bits, start_s, sent_s, loss)
         if loss is not None:
             raise loss
 
@@ -89,24 +98,26 @@ class Link:
             until, loss = math.floor(share * bits), Dropped(way.dropout_cause)
         return until, loss
 
-    def _sent_bits(self, flow: Flow) -> float:
-        return flow.bits - self._way.medium.left_bits(flow)
-
-    def _energy_j(self, sent_bits: float, start_s: float) -> tuple[float, float]:
+    def _energy_j(self, transfer: Transfer, start_s: float) -> tuple[float, float]:
         """Return what a transfer has drawn so far: its airtime at the radio's power, and the rest as waiting."""
-        airtime_s = sent_bits / self._radio_bps
+        airtime_s = transfer.flow.airtime_s
         waiting_s = max(0.0, self._network.env.now - start_s - airtime_s)
         return self._radio_w * airtime_s, self._device.idle_w * waiting_s
 
-    def _settle(self, flow: Flow, payload_bits: int, start_s: float, loss: ParticipationLost | None) -> None:
-        """Charge and record a transfer that has ended."""
-        network, way, device_id = self._network, self._way, self._device.id
-        sent_bits = way.traffic.end(way.direction, way.base_station, flow, delivered=loss is None)
-        radio_j, idle_j = self._energy_j(sent_bits, start_s)
+    def _settle(
+        self, transfer: Transfer, payload_bits: int, start_s: float, sent_s: float, loss: ParticipationLost | None
+    ) -> None:
+        """Charge and record a transfer that has ended; its last bit had left at ``sent_s``, or never."""
+        network, way, device_id = self._network, transfer.way, self._device.id
+        del network.transfers[transfer]
+        sent_bits = way.traffic.end(way.direction, way.base_station, transfer.flow, delivered=loss is None)
+        radio_j, idle_j = self._energy_j(transfer, start_s)
         network.ledger.charge(device_id, way.part, radio_j)
         network.ledger.charge(device_id, "idle", idle_j)
         if network.batteries is not None:
             network.batteries.end(device_id, radio_j + idle_j)
+        if network.connections is not None:
+            network.connections.release(device_id)
         network.recorder.row(
             "transfer",
             device=device_id,
@@ -118,4 +129,7 @@ class Link:
             delivered=loss is None,
             cause=None if loss is None else loss.cause,
             energy_j=radio_j + idle_j,
+            airtime_s=transfer.flow.airtime_s,
+            backhaul_s=max(0.0, transfer.flow.held_s),
+            latency_s=max(0.0, network.env.now - sent_s),
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
+from typing import NamedTuple
 
 from simpy import Environment, Event
 
@@ -16,19 +17,67 @@ class Flow:
     """Bits of one transfer under way.
 
     Attributes:
+        medium: What carries them.
+        cell: Of the medium: whose airtime they use.
         bits: How many there are.
-        cell: Whose airtime they use.
+        radio_bps: Rate of the device's radio while it has the cell for itself; 0 while it has no service.
+        weight: Share of the cell's airtime, and of the backhaul's rate, relative to other flows.
+        limit_bps: What it gets at the most.
         finished: Succeeds when the last one has left.
         left_bits: How many had not left when the flow ended; None while it is under way.
+        earlier_bits: How many had left when the radio's rate or the cell last changed, or the flow ended: whole ones.
+        earlier_s: The airtime that these took.
+        held_s: The airtime that it could not use because the backhaul or its limit held it; once it has ended.
     """
 
-    __slots__ = ("bits", "cell", "finished", "left_bits")
+    __slots__ = (
+        "bits",
+        "cell",
+        "earlier_bits",
+        "earlier_s",
+        "finished",
+        "held_s",
+        "left_bits",
+        "limit_bps",
+        "medium",
+        "radio_bps",
+        "weight",
+    )
 
-    def __init__(self, bits: int, cell: int, finished: Event) -> None:
-        self.bits = bits
+    def __init__(
+        self,
+        medium: Medium,
+        cell: int,
+        bits: int,
+        radio_bps: float,
+        weight: float,
+        limit_bps: float,
+        finished: Event,
+    ) -> None:
+        self.medium = medium
         self.cell = cell
+        self.bits = bits
+        self.radio_bps = radio_bps
+        self.weight = weight
+        self.limit_bps = limit_bps
         self.finished = finished
         self.left_bits: float | None = None
+        self.earlier_bits = 0
+        self.earlier_s = 0.0
+        self.held_s = 0.0
+
+    @property
+    def sent_bits(self) -> int:
+        """How many of its bits have left: whole ones."""
+        return max(self.earlier_bits, math.floor(self.bits - self.medium.left_bits(self)))
+
+    @property
+    def airtime_s(self) -> float:
+        """How long its cell's airtime, all of it, would have taken to send what has left."""
+        recent_bits = self.bits - self.medium.left_bits(self) - self.earlier_bits
+        if self.left_bits is not None or recent_bits <= 0 or not self.radio_bps:
+            return self.earlier_s
+        return self.earlier_s + recent_bits / self.radio_bps
 
 
 class Medium(ABC):
@@ -38,6 +87,9 @@ class Medium(ABC):
         env: The clock.
         backhaul_bps: Rate of the backhaul link.
         cells: How many cells there are.
+
+    Attributes:
+        wake: Called before a flow comes when there is none.
     """
 
     _live: Collection[Flow]
@@ -45,38 +97,158 @@ class Medium(ABC):
     def __init__(self, env: Environment, backhaul_bps: float, cells: int = 1) -> None:
         self._env = env
         self._backhaul_bps = backhaul_bps
-        self._ended_bits = [0] * cells
+        self._earlier_bits = [0] * cells
+        self._earlier_s = [0.0] * cells
+        self._shares: list[dict[str, float]] = [{} for _ in range(cells)]
+        self.wake: Callable[[], None] | None = None
 
-    @abstractmethod
-    def start(self, bits: int, radio_bps: float, cell: int = 0, weight: float = 1.0) -> Flow:
+    def start(
+        self, bits: int, radio_bps: float, cell: int = 0, weight: float = 1.0, limit_bps: float = math.inf
+    ) -> Flow:
         """Set bits on their way.
 
         Args:
             bits: How many, 0 or more.
-            radio_bps: Rate of the device's radio while it has the cell for itself.
+            radio_bps: Rate of the device's radio while it has the cell for itself; at 0 they wait for a better one.
             cell: Whose airtime they use.
             weight: Share of the cell's airtime, and of the backhaul's rate, relative to other flows.
+            limit_bps: What the flow gets at the most.
         """
+        check_flow(bits, radio_bps, weight, limit_bps)
+        if self.wake is not None and not self._live:
+            self.wake()
+        flow = Flow(self, cell, bits, radio_bps, weight, limit_bps, Event(self._env))
+        self._join(flow, bits)
+        self._share(cell)
+        return flow
 
-    @abstractmethod
     def stop(self, flow: Flow) -> float:
         """Take a flow out, if it is still under way, and return how many of its bits had not left."""
+        if flow.left_bits is None:
+            left_bits = self.left_bits(flow)
+            self._leave(flow)
+            self._end(flow, left_bits)
+            self._share(flow.cell)
+            return left_bits
+        return flow.left_bits
+
+    def retune(self, flow: Flow, radio_bps: float) -> None:
+        """Let a flow go on at another rate of its radio; at 0 it waits."""
+        if radio_bps != flow.radio_bps:
+            self.take_over(flow, flow.cell, radio_bps)
+
+    def take_over(self, flow: Flow, cell: int, radio_bps: float) -> None:
+        """Let a flow, if it is still under way, go on here: what has left stays counted where it left.
+
+        Args:
+            flow: Of this medium or of another one.
+            cell: Of this medium.
+            radio_bps: Rate of the device's radio there; at 0 the flow waits.
+        """
+        check_flow(flow.bits, radio_bps, flow.weight, flow.limit_bps)
+        source, left = flow.medium, flow.cell
+        left_bits = source.left_bits(flow)
+        if flow.left_bits is not None or left_bits == 0:
+            return
+        if self.wake is not None and not self._live:
+            self.wake()
+        source._count(flow, left_bits)
+        source._leave(flow)
+        flow.medium, flow.cell, flow.radio_bps = self, cell, radio_bps
+        self._join(flow, left_bits)
+        if source is self:
+            self._share(*sorted({left, cell}))
+        else:
+            source._share(left)
+            self._share(cell)
 
     @abstractmethod
     def left_bits(self, flow: Flow) -> float:
         """Return how many of a flow's bits have not left yet."""
 
-    def sent_bits(self, flow: Flow) -> int:
-        """Return how many of a flow's bits have left: whole ones."""
-        return math.floor(flow.bits - self.left_bits(flow))
+    @abstractmethod
+    def rate_bps(self, flow: Flow) -> float:
+        """Return how fast a flow is now."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no flow is under way."""
+        return not self._live
+
+    def set_capacity(self, cell: int, share: float, cause: str = "") -> None:
+        """Let a cause leave a cell another share of the airtime that it is built for; those of all causes multiply.
+
+        Args:
+            cell: Whose airtime.
+            share: 1 is all of it, 0 an outage.
+            cause: What takes the rest.
+        """
+        self._shares[cell][cause] = share
+        self._scale(cell, math.prod(self._shares[cell].values()))
+
+    @abstractmethod
+    def set_link(self, rate_bps: float, link: int = 0) -> None:
+        """Give a link of the backhaul another rate; 0 is an outage."""
 
     def carried_bits(self, cell: int) -> int:
         """Return how many bits have left in a cell so far."""
-        return self._ended_bits[cell] + sum(self.sent_bits(flow) for flow in self._live if flow.cell == cell)
+        recent = (flow.sent_bits - flow.earlier_bits for flow in self._live if flow.cell == cell)
+        return self._earlier_bits[cell] + sum(recent)
+
+    def airtime_s(self) -> list[float]:
+        """Return how long the flows of each cell would have had all of its airtime so far. [cell]"""
+        total_s = list(self._earlier_s)
+        for flow in self._live:
+            total_s[flow.cell] += flow.airtime_s - flow.earlier_s
+        return total_s
+
+    @abstractmethod
+    def _scale(self, cell: int, capacity: float) -> None:
+        """Let a cell have this share of the airtime that it is built for."""
+
+    @abstractmethod
+    def _join(self, flow: Flow, left_bits: float) -> None:
+        """Serve a flow from now on."""
+
+    @abstractmethod
+    def _leave(self, flow: Flow) -> None:
+        """Serve a flow no longer."""
+
+    @abstractmethod
+    def _share(self, *cells: int) -> None:
+        """Share anew, now that flows of these cells have come or gone."""
+
+    def _count(self, flow: Flow, left_bits: float) -> None:
+        """Count for good what has left since the flow's rate or its cell last changed."""
+        recent_bits = math.floor(flow.bits - left_bits) - flow.earlier_bits
+        if recent_bits > 0:
+            flow.earlier_bits += recent_bits
+            recent_s = recent_bits / flow.radio_bps
+            flow.earlier_s += recent_s
+            self._earlier_s[flow.cell] += recent_s
+            self._earlier_bits[flow.cell] += recent_bits
 
     def _end(self, flow: Flow, left_bits: float) -> None:
         flow.left_bits = left_bits
-        self._ended_bits[flow.cell] += self.sent_bits(flow)
+        self._count(flow, left_bits)
+
+
+class _Service(NamedTuple):
+    """How a flow is served for a while.
+
+    Attributes:
+        due_s: When its last bit will have left.
+        rate_bps: How fast it is.
+        left_bits: How many bits had not left at first.
+        since_s: When that was.
+        held: Share of the airtime that it cannot use because of the backhaul or its limit.
+    """
+
+    due_s: float
+    rate_bps: float
+    left_bits: float
+    since_s: float
+    held: float
 
 
 class Dedicated(Medium):
@@ -84,42 +256,70 @@ class Dedicated(Medium):
 
     def __init__(self, env: Environment, backhaul_bps: float, cells: int = 1) -> None:
         super().__init__(env, backhaul_bps, cells)
-        self._live: dict[Flow, tuple[float, float]] = {}
-
-    def start(self, bits: int, radio_bps: float, cell: int = 0, weight: float = 1.0) -> Flow:
-        """Set bits on their way; the weight makes no difference."""
-        check_flow(bits, radio_bps, weight)
-        rate_bps = min(radio_bps, self._backhaul_bps)
-        flow = Flow(bits, cell, self._env.timeout(bits / rate_bps))
-        self._live[flow] = (self._env.now + bits / rate_bps, rate_bps)
-        flow.finished.callbacks.append(partial(self._finish, flow))
-        return flow
-
-    def _finish(self, flow: Flow, _: Event) -> None:
-        self.stop(flow)
-
-    def stop(self, flow: Flow) -> float:
-        """Take a flow out, if it is still under way, and return how many of its bits had not left."""
-        left_bits = self.left_bits(flow)
-        if flow in self._live:
-            del self._live[flow]
-            self._end(flow, left_bits)
-        return left_bits
+        self._capacity = [1.0] * cells
+        self._live: dict[Flow, _Service] = {}
 
     def left_bits(self, flow: Flow) -> float:
         """Return how many of a flow's bits have not left yet."""
         if flow.left_bits is not None:
             return flow.left_bits
-        finish_s, rate_bps = self._live[flow]
-        left_s = finish_s - self._env.now
-        return min(float(flow.bits), left_s * rate_bps) if left_s > 0 else 0.0
+        due_s, rate_bps, left_bits, *_ = self._live[flow]
+        left_s = due_s - self._env.now
+        return min(left_bits, left_s * rate_bps if rate_bps else left_bits) if left_s > 0 else 0.0
+
+    def rate_bps(self, flow: Flow) -> float:
+        """Return how fast a flow is now."""
+        return self._live[flow].rate_bps if flow in self._live else 0.0
+
+    def _scale(self, cell: int, capacity: float) -> None:
+        self._capacity[cell] = capacity
+        self._serve_anew([flow for flow in self._live if flow.cell == cell])
+
+    def set_link(self, rate_bps: float, link: int = 0) -> None:
+        """Give the backhaul link another rate."""
+        self._backhaul_bps = rate_bps
+        self._serve_anew(list(self._live))
+
+    def _serve_anew(self, flows: list[Flow]) -> None:
+        for flow in flows:
+            left_bits = self.left_bits(flow)
+            self._count_held(flow)
+            self._join(flow, left_bits)
+
+    def _join(self, flow: Flow, left_bits: float) -> None:
+        now_s, free_bps = self._env.now, flow.radio_bps * self._capacity[flow.cell]
+        rate_bps = min(free_bps, self._backhaul_bps, flow.limit_bps)
+        left_s = left_bits / rate_bps if rate_bps else math.inf
+        held = 1 - rate_bps / flow.radio_bps if rate_bps < free_bps else 0.0
+        self._live[flow] = service = _Service(now_s + left_s, rate_bps, left_bits, now_s, held)
+        if left_s < math.inf:
+            self._env.timeout(left_s).callbacks.append(partial(self._finish, flow, service))
+
+    def _leave(self, flow: Flow) -> None:
+        self._count_held(flow)
+        del self._live[flow]
+
+    def _count_held(self, flow: Flow) -> None:
+        service = self._live[flow]
+        flow.held_s += service.held * (self._env.now - service.since_s)
+
+    def _share(self, *cells: int) -> None:
+        """Nothing is shared."""
+
+    def _finish(self, flow: Flow, service: _Service, _: Event) -> None:
+        if self._live.get(flow) is service:
+            self._leave(flow)
+            self._end(flow, 0.0)
+            flow.finished.succeed()
 
 
-def check_flow(bits: int, radio_bps: float, weight: float) -> None:
+def check_flow(bits: int, radio_bps: float, weight: float, limit_bps: float) -> None:
     """Refuse what cannot flow.
 
     Raises:
-        SimulationError: A size is negative, or a rate or a weight is not positive.
+        SimulationError: A size or a rate is negative, or a weight or a limit is not positive.
     """
-    if not (bits >= 0 and radio_bps > 0 and 0 < weight < math.inf):
-        raise SimulationError(f"a flow of {bits} bits at {radio_bps} bit/s with weight {weight}")
+    if not (bits >= 0 and radio_bps >= 0 and 0 < weight < math.inf and limit_bps > 0):
+        raise SimulationError(
+            f"a flow of {bits} bits at {radio_bps} bit/s with weight {weight} and at most {limit_bps} bit/s"
+        )

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from simpy import Environment, Event
 
+from netfed.errors import ScenarioError
 from netfed.network import spec
 from netfed.network.backhaul import in_series, positions_m, routes
+from netfed.network.bandwidth import Radios
 from netfed.network.batteries import Batteries
+from netfed.network.carriers import Carriers
 from netfed.network.compute import compute
-from netfed.network.energy import Ledger
+from netfed.network.connections import Connections
+from netfed.network.energy import PARTS, Ledger
+from netfed.network.heat import Heat
 from netfed.network.link import Link
-from netfed.network.medium import Dedicated, Medium
 from netfed.network.population import Device, Population
 from netfed.network.profiles import Cost
 from netfed.network.span import Span
 from netfed.network.topology import Topology
 from netfed.network.traffic import Direction
+from netfed.network.transfer import Transfer
 from netfed.network.trunk import Trunk
 from netfed.recorder import Recorder
 from netfed.streams import Streams
@@ -40,12 +46,17 @@ class Network:
         graph: The cloud, the base stations, and the links between them (`Topology.graph`).
         population: The devices.
         batteries: What they run on; None where they never run out.
+        heat: How hot they are; None where it makes no difference.
+        connections: The states of their radios; None where these connect at once.
+        radios: What lets their rates follow traces; None where none does.
         whole: The way between the cloud and the devices. Transfers on it do not share with those on its two parts.
         access: The part between base stations and devices.
         backhaul: The part between the cloud and base stations.
         media: What carries bits the whole way, by direction and base station.
         traffic: Bits that go the whole way, by direction and base station.
         ledger: Joules, by device and part.
+        radio_access: What gives devices their cells and rates; None where they keep those that they have.
+        transfers: Between devices and base stations, under way: the keys, in the order in which they began.
     """
 
     def __init__(
@@ -62,30 +73,53 @@ class Network:
         self.graph = topology.graph()
         self.population = Population(devices, positions_m(self.graph), topology.spacing, kind, streams)
         self.batteries = None if devices.battery is None else Batteries(env, devices.battery, self.population)
-        self.ledger = Ledger(len(self.population))
+        self.heat = None if devices.thermal is None else Heat(env, devices.thermal)
+        self.ledger = Ledger(len(self.population), PARTS if devices.radio is None else (*PARTS, "tail"))
+        self.connections = None if devices.radio is None else Connections(self, devices.radio)
+        self.radios = Radios(env, devices.rates(), streams) if devices.uplink or devices.downlink else None
+        self.transfers: dict[Transfer, None] = {}
         backhauls = routes(self.graph, kind)
-        links: dict[Direction, spec.LinkClass] = {"uplink": kind.uplink, "downlink": kind.downlink}
+        links: dict[Direction, spec.LinkClass] = {"uplink": kind.air("uplink"), "downlink": kind.air("downlink")}
+        carriers = Carriers(env, kind, self.graph, streams)
         self.whole = Span(
-            {direction: [kind.medium(env, backhaul.rate) for backhaul in backhauls] for direction in links},
+            {direction: carriers.whole() for direction in links},
             {direction: [in_series([link, backhaul]) for backhaul in backhauls] for direction, link in links.items()},
             devices.dropout,
         )
         self.access = Span(
-            {direction: [kind.medium(env, math.inf) for _ in backhauls] for direction in links},
+            {direction: carriers.access() for direction in links},
             {direction: [link] * len(backhauls) for direction, link in links.items()},
             devices.dropout,
         )
         self.backhaul = Span(
-            {direction: [_wire(env, kind, backhaul) for backhaul in backhauls] for direction in links},
+            {direction: carriers.backhaul() for direction in links},
             dict.fromkeys(links, backhauls),
             spec.Dropout(),
         )
         self.media = self.whole.media
         self.traffic = self.whole.traffic
+        self.radio_access = kind.radio_access(self, devices.mobility, topology.spacing)
+        if self.radio_access is not None and self.radios is not None:
+            raise ScenarioError("devices: rates follow from the radio of a cellular network; leave out their traces")
+
+    def attach(self, devices: NDArray[np.int64]) -> None:
+        """Let devices that will begin now find their cells, where these depend on the radio."""
+        if self.radio_access is not None:
+            self.radio_access.attach(devices)
+
+    def join(self, device_id: int) -> None:
+        """Note that a device takes part: its cell and its rates follow its radio from now on."""
+        if self.radio_access is not None:
+            self.radio_access.join(device_id)
+
+    def leave(self, device_id: int) -> None:
+        """Note that a device takes part no longer."""
+        if self.radio_access is not None:
+            self.radio_access.leave(device_id)
 
     def link(self, direction: Direction, device: Device, span: Span) -> Link:
         """Return the way between a device and the cloud (``whole``) or its base station (``access``)."""
-        return Link(self, span.ways[direction][device.base_station], device)
+        return Link(self, span.ways[direction], device)
 
     def downlink(self, device: Device) -> Link:
         """Return the way from the cloud to a device."""
@@ -126,8 +160,3 @@ class Network:
             span.traffic.check()
         if self.batteries is not None:
             self.batteries.check(self.ledger.joules.sum(axis=1))
-
-
-def _wire(env: Environment, kind: spec.Network, backhaul: spec.LinkClass) -> Medium:
-    """Return what carries bits over a backhaul alone: the wire is to them what its airtime is to a cell."""
-    return kind.medium(env, math.inf) if backhaul.rate < math.inf else Dedicated(env, math.inf)

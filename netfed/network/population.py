@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netfed.network.profiles import PROFILES
+from netfed.network.availability import Always, Condition, overlap
+from netfed.network.profiles import PROFILES, Profile
 from netfed.network.spec import Devices, Dropout, LinkClass, Network
 from netfed.streams import Streams
 
@@ -25,65 +26,135 @@ class Population:
         streams: The world's randomness.
 
     Attributes:
-        position_m: Where it is. [device, 2]
         base_station: Which one serves it. [device]
-        flops_per_s: Sustained throughput. [device]
-        bytes_per_s: Sustained memory bandwidth. [device]
-        compute_w: Power while it trains; likewise ``transmit_w``, ``receive_w`` and ``idle_w``. [device]
+        sector: Which of the base station's cells does. [device]
+        profiles: Classes of hardware.
+        profile: Index of its own. [device]
+        speed: Relative to it. [device]
         rate_up_bps: Of its radio while it has the cell for itself; likewise ``rate_down_bps``. [device]
         held: Number of the model that it holds (of the coder), -1 for none. [device]
-        phase: Where in a period its windows start, as a share of the period. [device]
-        ready_s: When its battery has, or had, the charge to take part. [device]
+        ready_s: When its battery has, or had, the charge to take part; inf: it never does. [device]
+        refused: How many have too little memory to take part.
+        charged: Tells when batteries that are drained at rest have the charge; None where there are none.
         dropout: How often devices leave.
         streams: Where their randomness comes from.
     """
-
-    flops_per_s: Floats
-    bytes_per_s: Floats
-    compute_w: Floats
-    transmit_w: Floats
-    receive_w: Floats
-    idle_w: Floats
 
     def __init__(self, devices: Devices, sites_m: Floats, spacing_m: float, network: Network, streams: Streams) -> None:
         ids = np.arange(devices.count)
         self.streams = streams
         self.dropout = devices.dropout
-        self.base_station = np.floor(len(sites_m) * streams.uniform("base-station", ids)).astype(np.int64)
-        self.position_m = sites_m[self.base_station] + scatter(devices.count, spacing_m, streams)
+        self.base_station = np.floor(len(sites_m) * streams.uniform("base-station", ids)).astype(np.int32)
+        self.sector = np.zeros(devices.count, np.int16)
+        self.profiles = [PROFILES[name] for name in devices.shares]
         bounds = np.cumsum(list(devices.shares.values()))[:-1]
-        profile = np.searchsorted(bounds, streams.uniform("profile", ids), side="right")
-        figures = np.array([astuple(PROFILES[name]) for name in devices.shares])[profile].T.copy()
-        flops_per_s, bytes_per_s, self.compute_w, self.transmit_w, self.receive_w, self.idle_w = figures
-        speed = np.exp(devices.speed_spread * streams.normal("speed", ids))
-        self.flops_per_s = flops_per_s * speed
-        self.bytes_per_s = bytes_per_s * speed
-        self.rate_up_bps = _rates_bps(network.uplink, streams.normal("rate-uplink", ids))
-        self.rate_down_bps = _rates_bps(network.downlink, streams.normal("rate-downlink", ids))
-        self.held = np.full(devices.count, -1, np.int64)
-        self.phase = streams.uniform("availability", ids)
+        self.profile = np.searchsorted(bounds, streams.uniform("profile", ids), side="right").astype(np.uint8)
+        self.speed: Floats = np.exp(devices.speed_spread * streams.normal("speed", ids))
+        self.rate_up_bps = _rates_bps(network.air("uplink"), streams.normal("rate-uplink", ids))
+        self.rate_down_bps = _rates_bps(network.air("downlink"), streams.normal("rate-downlink", ids))
+        self.held = np.full(devices.count, -1, np.int32)
         self.ready_s = np.zeros(devices.count)
+        self.charged: Condition | None = None
+        self.refused = 0
+        self._memory_bytes = devices.memory
         self._availability = devices.availability
+        self._always = isinstance(devices.availability, Always)
+        self._sites_m, self._spacing_m = sites_m, spacing_m
 
     def __len__(self) -> int:
         return len(self.held)
 
+    @cached_property
+    def position_m(self) -> Floats:
+        """Where it is. [device, 2]"""
+        return self._sites_m[self.base_station] + scatter(len(self), self._spacing_m, self.streams)
+
+    @cached_property
+    def phase(self) -> Floats:
+        """Where in a period its windows start, as a share of the period. [device]"""
+        return self.streams.uniform("availability", np.arange(len(self)))
+
+    @property
+    def flops_per_s(self) -> Floats:
+        """Sustained throughput. [device]"""
+        return self._of_profile("flops_per_s") * self.speed
+
+    @property
+    def bytes_per_s(self) -> Floats:
+        """Sustained memory bandwidth. [device]"""
+        return self._of_profile("bytes_per_s") * self.speed
+
+    @property
+    def compute_w(self) -> Floats:
+        """Power while it trains. [device]"""
+        return self._of_profile("compute_w")
+
+    @property
+    def transmit_w(self) -> Floats:
+        """Power while its radio transmits. [device]"""
+        return self._of_profile("transmit_w")
+
+    @property
+    def receive_w(self) -> Floats:
+        """Power while its radio receives. [device]"""
+        return self._of_profile("receive_w")
+
+    @property
+    def idle_w(self) -> Floats:
+        """Power while it waits. [device]"""
+        return self._of_profile("idle_w")
+
+    def _of_profile(self, figure: str) -> Floats:
+        return np.array([getattr(profile, figure) for profile in self.profiles])[self.profile]
+
     def available(self, now_s: float) -> NDArray[np.bool_]:
         """Return who can take part: can be reached, and has the charge. [device]"""
-        start_s, _ = self._availability.window(self.phase, now_s)
-        return (start_s <= now_s) & (self.ready_s <= now_s)
+        ready = self.ready_s <= now_s
+        if self._always and self.charged is None:
+            return ready
+        start_s, _ = self._windows(now_s)
+        return (start_s <= now_s) & ready
 
     def available_until(self, device_id: int, now_s: float) -> float:
         """Return when a device can no longer be reached: inf if always, ``now_s`` if it cannot be reached now."""
+        if self._always:
+            return np.inf
         start_s, end_s = self._availability.window(self.phase[[device_id]], now_s)
         return end_s.item() if start_s.item() <= now_s else now_s
 
     def next_available(self, now_s: float) -> float:
         """Return when the next of the devices that cannot take part now can; inf if none ever will."""
         ready_s = np.maximum(self.ready_s, now_s)
-        start_s, _ = self._availability.window(self.phase, ready_s)
+        start_s, _ = self._windows(ready_s)
         opening_s = np.maximum(start_s, ready_s)
         return float(np.min(opening_s, where=opening_s > now_s, initial=np.inf))
+
+    def refuse(self, need_bytes: float) -> None:
+        """Let devices that have not so much memory never take part.
+
+        Raises:
+            ValueError: No device has.
+        """
+        memory_bytes = np.full(len(self), self._memory_bytes or self._of_profile("memory_bytes"))
+        small = memory_bytes < need_bytes
+        if small.all():
+            most_bytes = memory_bytes.max()
+            raise ValueError(
+                f"training needs {need_bytes / 1e6:.3g} MB, and no device has more than {most_bytes / 1e6:.3g} MB"
+            )
+        if small.any():
+            self.ready_s[small] = np.inf
+            self.refused = int(small.sum())
+
+    def _windows(self, from_s: float | Floats) -> tuple[Floats, Floats]:
+        """Return the first window of each device, ending after a moment, in which it can be reached and is charged."""
+        if self.charged is None:
+            return self._availability.window(self.phase, from_s)
+
+        def reached(index: NDArray[np.int64], from_s: Floats) -> tuple[Floats, Floats]:
+            return self._availability.window(self.phase[index], from_s)
+
+        return overlap([reached, self.charged], np.broadcast_to(from_s, len(self)).astype(np.float64))
 
 
 class Device:
@@ -108,39 +179,49 @@ class Device:
         return self.population.base_station.item(self.id)
 
     @property
+    def sector(self) -> int:
+        """Which of the base station's cells does."""
+        return self.population.sector.item(self.id)
+
+    @property
     def dropout(self) -> Dropout:
         """How often it leaves."""
         return self.population.dropout
 
     @property
+    def profile(self) -> Profile:
+        """Its hardware."""
+        return self.population.profiles[self.population.profile.item(self.id)]
+
+    @property
     def flops_per_s(self) -> float:
         """Sustained throughput."""
-        return self.population.flops_per_s.item(self.id)
+        return self.profile.flops_per_s * self.population.speed.item(self.id)
 
     @property
     def bytes_per_s(self) -> float:
         """Sustained memory bandwidth."""
-        return self.population.bytes_per_s.item(self.id)
+        return self.profile.bytes_per_s * self.population.speed.item(self.id)
 
     @property
     def compute_w(self) -> float:
         """Power while it trains."""
-        return self.population.compute_w.item(self.id)
+        return self.profile.compute_w
 
     @property
     def transmit_w(self) -> float:
         """Power while its radio transmits."""
-        return self.population.transmit_w.item(self.id)
+        return self.profile.transmit_w
 
     @property
     def receive_w(self) -> float:
         """Power while its radio receives."""
-        return self.population.receive_w.item(self.id)
+        return self.profile.receive_w
 
     @property
     def idle_w(self) -> float:
         """Power while it waits."""
-        return self.population.idle_w.item(self.id)
+        return self.profile.idle_w
 
     @property
     def rate_up_bps(self) -> float:

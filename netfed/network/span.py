@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from netfed.network.energy import Part
@@ -17,7 +18,8 @@ class Way:
         direction: Of the payloads.
         base_station: Its index.
         medium: What carries the bits.
-        traffic: Counts them.
+        cells: Those of the medium that are the base station's.
+        traffic: Counts the bits.
         route: The links of the stretch, as one.
         dropout: How often devices leave.
     """
@@ -27,6 +29,7 @@ class Way:
         direction: Direction,
         base_station: int,
         medium: Medium,
+        cells: range,
         traffic: Traffic,
         route: LinkClass,
         dropout: Dropout,
@@ -34,8 +37,10 @@ class Way:
         self.direction = direction
         self.base_station = base_station
         self.medium = medium
+        self.cells = cells
         self.traffic = traffic
         self.rate_bps = route.rate
+        self.limit_bps = math.inf if route.limit is None else route.limit
         self.latency_s = route.latency
         self.loss = route.loss
         self.loss_cause = f"loss-{direction}"
@@ -50,28 +55,28 @@ class Span:
     """One stretch, from every base station.
 
     Args:
-        media: What carries the bits. [base station], by direction
+        media: What carries the bits, and which of its cells are the base station's. [base station], by direction
         routes: The links of the stretch, as one. [base station], by direction
         dropout: How often devices leave.
 
     Attributes:
-        media: See above.
+        media: What carries the bits. [base station], by direction
         traffic: Bits, by direction and base station.
         ways: [base station], by direction
     """
 
     def __init__(
         self,
-        media: Mapping[Direction, Sequence[Medium]],
+        media: Mapping[Direction, Sequence[tuple[Medium, range]]],
         routes: Mapping[Direction, Sequence[LinkClass]],
         dropout: Dropout,
     ) -> None:
-        self.media = media
+        self.media = {direction: [medium for medium, _ in row] for direction, row in media.items()}
         self.traffic = Traffic(media)
         self.ways = {
             direction: [
-                Way(direction, index, medium, self.traffic, route, dropout)
-                for index, (medium, route) in enumerate(zip(row, routes[direction], strict=True))
+                Way(direction, index, medium, cells, self.traffic, route, dropout)
+                for index, ((medium, cells), route) in enumerate(zip(row, routes[direction], strict=True))
             ]
             for direction, row in media.items()
         }

@@ -9,16 +9,28 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from netfed.network.availability import Always, Availability
+from netfed.network.background import Background
 from netfed.network.battery import Battery
+from netfed.network.mobility.spec import Mobility, Static
+from netfed.network.outages import Outages
 from netfed.network.profiles import PROFILES
+from netfed.network.rate_trace import RateTrace
+from netfed.network.rrc import Rrc
+from netfed.network.thermal import Thermal
 from netfed.plugin import Plugin
 from netfed.spelling import did_you_mean
-from netfed.units import BitsPerSecond, Fraction, Seconds
+from netfed.units import BitsPerSecond, Bytes, Fraction, Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simpy import Environment
 
     from netfed.network.medium import Medium
+    from netfed.network.network import Network as Links
+    from netfed.network.radio_access import RadioAccess
+    from netfed.network.steps import Steps
+    from netfed.network.traffic import Direction
 
 
 def _require(condition: bool, message: str) -> None:
@@ -48,18 +60,22 @@ class LinkClass:
         spread: Standard deviation of the natural logarithm of a device's rate. Access links only.
         latency: From the last bit's departure to its arrival.
         loss: Probability that a transfer breaks, after a share of its bits drawn uniformly.
+        limit: What a transfer gets at the most, however fast the radio (in 5G the session's aggregate maximum bit rate:
+            3GPP TS 23.501, clause 5.7.2.6); null: as much as there is. Access links only.
     """
 
     rate: BitsPerSecond
     spread: Annotated[float, Field(ge=0, le=5)] = 0.0
     latency: Seconds = 0.0
     loss: Fraction = 0.0
+    limit: BitsPerSecond | None = None
 
     def __post_init__(self) -> None:
         _require(self.rate > 0, "rate must be more than 0 bit/s")
         _require(0 <= self.spread < math.inf, "spread must be 0 or more")
         _require(0 <= self.latency < math.inf, "latency must be 0 s or more")
         _require(0 <= self.loss <= 1, "loss must be from 0 to 1")
+        _require(self.limit is None or self.limit > 0, "limit must be more than 0 bit/s")
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,14 @@ class Devices:
         speed_spread: Standard deviation of the natural logarithm of a device's speed relative to its profile.
         dropout: How often they leave.
         availability: When they can be reached.
+        mobility: How they move.
         battery: What they run on; null: they never run out.
+        radio: How their radios connect; null: at once, and they are idle as soon as a transfer ends.
+        thermal: How heat slows them down; null: it does not.
+        uplink: Rate of their radios over time, in place of that of the network's uplink: each device is at a moment of
+            the trace of its own, and keeps the distance; null: constant.
+        downlink: Likewise.
+        memory: What a learner may take on each; null: what their profiles say. Who has too little is never selected.
     """
 
     count: Annotated[int, Field(ge=1)]
@@ -80,7 +103,13 @@ class Devices:
     speed_spread: Annotated[float, Field(ge=0, le=5)] = 0.0
     dropout: Dropout = field(default_factory=Dropout)
     availability: Availability = field(default_factory=Always)
+    mobility: Mobility = field(default_factory=Static)
     battery: Battery | None = None
+    radio: Rrc | None = None
+    thermal: Thermal | None = None
+    uplink: RateTrace | None = None
+    downlink: RateTrace | None = None
+    memory: Bytes | None = None
 
     def __post_init__(self) -> None:
         _require(self.count >= 1, "count must be at least 1")
@@ -92,6 +121,17 @@ class Devices:
         total = math.fsum(self.shares.values())
         _require(math.isclose(total, 1.0, abs_tol=1e-9), f"profile: the shares add up to {total:g}, not to 1")
 
+        _ = self.rates()
+
+    def rates(self) -> dict[Direction, Steps]:
+        """Return the rates that follow a trace, by direction.
+
+        Raises:
+            ValueError: A trace does not say what it should.
+        """
+        traces: dict[Direction, RateTrace | None] = {"uplink": self.uplink, "downlink": self.downlink}
+        return {direction: trace.steps(direction) for direction, trace in traces.items() if trace is not None}
+
     @property
     def shares(self) -> dict[str, float]:
         """Share of devices by profile."""
@@ -102,14 +142,23 @@ class Network(Plugin):
     """How payloads travel between the cloud and the devices.
 
     Attributes:
-        uplink: Access links from devices to their base station.
-        downlink: Access links from base stations to their devices.
         backhaul: Links between base stations and the cloud, one each way and base station.
+        background: What others take of the airtime of every cell; null: nothing.
+        outages: When cells and links of the backhaul are out of order.
     """
 
-    uplink: LinkClass
-    downlink: LinkClass
     backhaul: LinkClass
+    background: Background | None = None
+    outages: tuple[Outages, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        """How many cells a base station has: its sectors."""
+        return 1
+
+    def air(self, direction: Direction) -> LinkClass:
+        """Return the access links between devices and their base station."""
+        raise NotImplementedError
 
     def backhaul_link(self, **own: float) -> LinkClass:
         """Return one link of the backhaul.
@@ -128,12 +177,39 @@ class Network(Plugin):
         """
         raise NotImplementedError
 
+    def mesh(self, env: Environment, rates_bps: Sequence[float], routes: Sequence[Sequence[int]]) -> Medium | None:
+        """Return what carries the bits of one direction of base stations that share links of the backhaul.
+
+        Args:
+            env: The clock.
+            rates_bps: Of the links.
+            routes: The links that each cell's bits go over. [cell]
+
+        Returns:
+            None: They do not slow each other down; each has its `medium`.
+        """
+        return None
+
+    def radio_access(self, network: Links, mobility: Mobility, spacing_m: float) -> RadioAccess | None:
+        """Return what gives devices their cells and rates; None: they keep those that they have.
+
+        Args:
+            network: The network of a run.
+            mobility: How devices move.
+            spacing_m: Between base stations.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Ideal(Network, kind="ideal"):
     """No network effects: transfers are instant and lossless, and cost no energy."""
 
-    uplink = downlink = backhaul = LinkClass(rate=math.inf)
+    backhaul = LinkClass(rate=math.inf)
+
+    def air(self, direction: Direction) -> LinkClass:
+        """Return links without effects."""
+        return self.backhaul
 
     def backhaul_link(self, **_own: float) -> LinkClass:
         """Return a link without effects, whatever the topology says of it."""
@@ -143,7 +219,7 @@ class Ideal(Network, kind="ideal"):
         """Return a medium that gives every transfer all it asks for."""
         from netfed.network.medium import Dedicated
 
-        return Dedicated(env, backhaul_bps)
+        return Dedicated(env, backhaul_bps, self.cells)
 
 
 @dataclass(frozen=True)
@@ -153,11 +229,18 @@ class Rated(Network):
     uplink: LinkClass
     downlink: LinkClass
     backhaul: LinkClass
+    background: Background | None = None
+    outages: tuple[Outages, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.backhaul.spread == 0, "backhaul: spread is for access links only")
+        _require(self.backhaul.limit is None, "backhaul: limit is for access links only")
         for name in ("uplink", "downlink"):
             _require(getattr(self, name).rate < math.inf, f"{name}: rate must be finite")
+
+    def air(self, direction: Direction) -> LinkClass:
+        """Return the access links of one direction."""
+        return self.uplink if direction == "uplink" else self.downlink
 
 
 @dataclass(frozen=True)
@@ -168,7 +251,7 @@ class Fixed(Rated, kind="fixed"):
         """Return a medium that shares nothing."""
         from netfed.network.medium import Dedicated
 
-        return Dedicated(env, backhaul_bps)
+        return Dedicated(env, backhaul_bps, self.cells)
 
 
 @dataclass(frozen=True)
@@ -179,4 +262,10 @@ class Fluid(Rated, kind="fluid"):
         """Return a medium in which transfers slow each other down."""
         from netfed.network.flows import Shared
 
-        return Shared(env, backhaul_bps)
+        return Shared(env, backhaul_bps, self.cells)
+
+    def mesh(self, env: Environment, rates_bps: Sequence[float], routes: Sequence[Sequence[int]]) -> Medium:
+        """Return a medium in which transfers slow each other down wherever they meet."""
+        from netfed.network.flows import Meshed
+
+        return Meshed(env, rates_bps, routes)

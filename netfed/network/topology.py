@@ -23,7 +23,7 @@ class Topology(Plugin):
 
     Attributes:
         spacing: Between neighbouring base stations (inter-site distance): devices are scattered over a hexagon of this
-            width about their base station. In this version no rate depends on where they are.
+            width about their base station. Rates depend on where they are in a ``cellular`` network alone.
     """
 
     spacing: Meters

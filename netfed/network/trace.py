@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,12 @@ class Trace(FromFile, Availability, kind="trace"):
     A CSV file with the columns ``device`` (any name), ``start`` and ``end`` (seconds, the end excluded); others are
     ignored. Each row is a window of one traced device, in any order; windows that touch or overlap are one. Each device
     of the scenario is given one of the traced devices, all of them as likely, and keeps it.
+
+    Or a JSON file of what FedScale has (Lai et al., ICML 2022, arXiv:2105.11367): a mapping of clients, each with as
+    many starts, ``active``, as ends, ``inactive``; what else it says is ignored, so that the time at which FedScale
+    begins anew, ``finish_time``, is to be written here as ``period``. FedScale publishes its traces as a pickle, which
+    may run any code when it is read: netfed does not read it. Turn it into JSON where that can do no harm, by
+    ``json.dump(pickle.load(...), ...)``.
 
     Attributes:
         path: Of the file: a relative path starts at the folder of the scenario that names it.
@@ -69,7 +76,9 @@ class Trace(FromFile, Availability, kind="trace"):
     def _table(self) -> _Table:
         import numpy as np
 
-        traces = [_merged(windows, self.period) for windows in _read(self._text(), self.path, self.period).values()]
+        text = self._text()
+        read = _read_json if text.lstrip().startswith("{") else _read_csv
+        traces = [_merged(windows, self.period) for windows in read(text, self.path, self.period).values()]
         counts = [len(windows) for windows in traces]
         start_s, end_s = np.array([window for windows in traces for window in windows], np.float64).T.copy()
         moments_s, rank = np.unique(end_s, return_inverse=True)
@@ -95,7 +104,7 @@ class _Table(NamedTuple):
     keys: NDArray[int64]
 
 
-def _read(text: str, path: str, period_s: float | None) -> dict[str, list[Window]]:
+def _read_csv(text: str, path: str, period_s: float | None) -> dict[str, list[Window]]:
     """Return the windows of each traced device, both as in the file.
 
     Raises:
@@ -110,17 +119,45 @@ def _read(text: str, path: str, period_s: float | None) -> dict[str, list[Window
     traces: dict[str, list[Window]] = {}
     for row in _complete(rows, len(header), path):
         device, start, end = (row[column].strip() for column in columns)
-        start_s, end_s = _seconds(start), _seconds(end)
-        if not 0 <= start_s < end_s < math.inf:
-            raise ValueError(
-                f"{path}:{rows.line_num}: start {start!r} and end {end!r} must be seconds, and the end after the start"
-            )
-        if period_s is not None and end_s > period_s:
-            raise ValueError(f"{path}:{rows.line_num}: ends at {end_s:g} s, after the period of {period_s:g} s")
-        traces.setdefault(device, []).append((start_s, end_s))
+        window = _window(start, end, f"{path}:{rows.line_num}", period_s)
+        traces.setdefault(device, []).append(window)
     if not traces:
         raise ValueError(f"{path}: no windows")
     return traces
+
+
+def _read_json(text: str, path: str, period_s: float | None) -> dict[str, list[Window]]:
+    """Return the windows of each client; see `_read_csv`.
+
+    Raises:
+        ValueError: Names the line, or the client, that is wrong.
+    """
+    try:
+        clients = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: {error.msg}") from error
+    traces = {}
+    for name, client in clients.items():
+        match client:
+            case {"active": [*starts], "inactive": [*ends]} if len(starts) == len(ends):
+                place = f"{path}: client {name!r}"
+                windows = [_window(*bounds, place, period_s) for bounds in zip(starts, ends, strict=True)]
+            case _:
+                raise ValueError(f"{path}: client {name!r} must have two lists, active and inactive, equally long")
+        if windows:
+            traces[name] = windows
+    if not traces:
+        raise ValueError(f"{path}: no windows")
+    return traces
+
+
+def _window(start: object, end: object, place: str, period_s: float | None) -> Window:
+    start_s, end_s = _seconds(start), _seconds(end)
+    if not 0 <= start_s < end_s < math.inf:
+        raise ValueError(f"{place}: start {start!r} and end {end!r} must be seconds, and the end after the start")
+    if period_s is not None and end_s > period_s:
+        raise ValueError(f"{place}: ends at {end_s:g} s, after the period of {period_s:g} s")
+    return start_s, end_s
 
 
 def _complete(rows: Iterable[list[str]], width: int, path: str) -> Iterator[list[str]]:
@@ -136,9 +173,9 @@ def _complete(rows: Iterable[list[str]], width: int, path: str) -> Iterator[list
         raise ValueError(f"{path}:{line + 1}: {error}") from error
 
 
-def _seconds(text: str) -> float:
+def _seconds(written: object) -> float:
     try:
-        return float(text)
+        return float(str(written))
     except ValueError:
         return math.nan
 

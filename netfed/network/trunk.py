@@ -44,9 +44,10 @@ class Trunk:
         if self._uniform(f"loss-{link}", draw) < way.loss:
             bits, loss = math.floor(self._uniform(f"loss-{link}/share", draw) * bits), TransferLost(f"loss-{link}")
         start_s = network.env.now
-        flow = way.medium.start(bits, way.rate_bps)
+        flow = way.medium.start(bits, way.rate_bps, way.cells.start)
         way.traffic.begin(way.direction, way.base_station, flow)
         yield flow.finished
+        sent_s = network.env.now
         if loss is None and way.latency_s > 0:
             yield network.env.timeout(way.latency_s)
         network.recorder.row(
@@ -58,6 +59,7 @@ class Trunk:
             payload_bits=payload.bits,
             delivered=loss is None,
             cause=None if loss is None else loss.cause,
+            latency_s=network.env.now - sent_s,
         )
         if loss is not None:
             raise loss

@@ -42,6 +42,11 @@ class VirtualClock(Generic[Item]):
         driver = now_s if self._driver is None else self._driver.read(now_s)
         return self._reading + (driver - self._since) * self.rate
 
+    @property
+    def speed(self) -> float:
+        """How far it moves in a second."""
+        return self.rate if self._driver is None else self.rate * self._driver.speed
+
     def follow(self, driver: VirtualClock[Any] | None, rate: float, now_s: float) -> None:
         """Go on by this driver and at this rate: from the present reading, or from 0 if nothing is due."""
         self._reading = self.read(now_s) if self._entries else 0.0
@@ -74,8 +79,10 @@ class VirtualClock(Generic[Item]):
         return heap[0]
 
     def alarm(self) -> float:
-        """Return what the driver shows when the first item is due; inf if none is."""
-        return self._since + (self.first()[0] - self._reading) / self.rate if self._entries else math.inf
+        """Return what the driver shows when the first item is due; inf if none is, or if the clock stands still."""
+        if not (self._entries and self.rate):
+            return math.inf
+        return self._since + (self.first()[0] - self._reading) / self.rate
 
     def ripe(self, now_s: float) -> Iterator[Item]:
         """Yield the first item, and those that are due at the same instant but for rounding.

@@ -72,6 +72,7 @@ class Hierarchical(Scheme, kind="hierarchical"):
         from netfed.schemes.edge import Edge
         from netfed.schemes.steps import shares
 
+        sim.network.attach(devices)
         serving = sim.population.base_station[devices]
         at_work = [
             sim.env.process(self._serve(sim, edges.setdefault(index, Edge(sim, index)), devices[serving == index]))

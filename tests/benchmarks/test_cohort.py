@@ -1,7 +1,8 @@
 """What lanes bring: whole simulations beside a plain PyTorch loop, in one run, alternating.
 
-100 devices x 100 examples, fifty of them a round, one epoch of SGD in batches of 20. The table is printed; a test fails
-only below 0.8 of a bar, or of where we stand if lower. The bars are those of the executor that ``auto`` chooses.
+100 devices x 100 examples, fifty of them a round (ten, where updates take long), one epoch of SGD in batches of 20.
+The table is printed; a test fails only below 0.8 of a bar, or of where we stand if lower. The bars are those of the
+executor that ``auto`` chooses; what others make of it is shown once.
 
 Two bars are missed. Of 0.31 ms that an update of the tiny perceptron takes, training takes 0.08 ms, most of it matrix
 products and the backward pass; the rest is events, planning, records, coding and the mean. The perceptron's updates
@@ -12,9 +13,11 @@ cache from one step to the next; and the mean is taken by one thread.
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +28,7 @@ from torch import Tensor, nn
 from netfed.learning.adapters import LoRA
 from netfed.learning.models.spec import Model
 
-ROUNDS, COHORT, PAIRS, TOLERANCE = 6, 50, 3, 0.8
+ROUNDS, COHORT, PAIRS, TOLERANCE = 6, 50, 7, 0.8
 SCENARIO = """\
 netfed: 1
 name: cohort
@@ -139,6 +142,7 @@ class Case:
         bar: Updates a second over the plain loop's.
         today: Where we stand, on two otherwise idle cores of an AMD EPYC (Zen 4).
         rounds: Timed.
+        cohort: Updates of a round.
     """
 
     plain: Callable[[], nn.Module]
@@ -151,6 +155,19 @@ class Case:
     bar: float
     today: float
     rounds: int = ROUNDS
+    cohort: int = COHORT
+
+    def scenario(self, executor: str) -> str:
+        """The workload as a file: one round to warm up, then those that are timed."""
+        return SCENARIO.format(
+            side=self.side,
+            classes=self.classes,
+            model=self.model,
+            adapter=self.adapter,
+            rounds=self.rounds + 1,
+            cohort=self.cohort,
+            executor=executor,
+        )
 
 
 CASES = {
@@ -160,8 +177,8 @@ CASES = {
     "perceptron": Case(
         lambda: perceptron(784, 128), "{kind: mlp, hidden: [128]}", FULL, 28, 62, 2, "clients in lanes", 1.5, 1.2
     ),
-    "LoRA": Case(low_rank, "benchmark.causal", LORA, 6, 256, 2, "one client at a time", 1.6, 1.9, 1),
-    "convolutions": Case(PlainCNN, "cnn", FULL, 28, 62, 2, "one client at a time", 2.6, 2.8, 2),
+    "LoRA": Case(low_rank, "benchmark.causal", LORA, 6, 256, 2, "one client at a time", 1.6, 1.9, 1, 10),
+    "convolutions": Case(PlainCNN, "cnn", FULL, 28, 62, 2, "one client at a time", 2.6, 2.8, 1),
 }
 
 
@@ -174,7 +191,7 @@ def plain_updates_per_s(case: Case, inputs: Tensor, labels: Tensor) -> tuple[flo
     for version in range(case.rounds):
         total: dict[str, Tensor] = {}
         generator = torch.Generator().manual_seed(version)
-        for device in torch.randperm(100, generator=generator)[:COHORT].tolist():
+        for device in torch.randperm(100, generator=generator)[: case.cohort].tolist():
             model.load_state_dict(state)
             optimizer = torch.optim.SGD(trained, lr=0.05)
             for part in torch.randperm(100, generator=generator).split(20):
@@ -184,8 +201,8 @@ def plain_updates_per_s(case: Case, inputs: Tensor, labels: Tensor) -> tuple[flo
             for name, parameter in model.named_parameters():
                 if parameter.requires_grad:
                     total[name] = total.get(name, 0) + parameter.detach()
-        state |= {name: tensor / COHORT for name, tensor in total.items()}
-    updates = case.rounds * COHORT
+        state |= {name: tensor / case.cohort for name, tensor in total.items()}
+    updates = case.rounds * case.cohort
     return updates / (time.perf_counter() - began), updates / (time.process_time() - cpu)
 
 
@@ -195,20 +212,12 @@ def netfed_updates_per_s(case: Case, executor: str, folder: Path) -> tuple[float
     from netfed.scenario import loads
 
     marks: list[tuple[float, float]] = []
-    text = SCENARIO.format(
-        side=case.side,
-        classes=case.classes,
-        model=case.model,
-        adapter=case.adapter,
-        rounds=case.rounds + 1,
-        cohort=COHORT,
-        executor=executor,
-    )
+    text = case.scenario(executor)
     with begin(loads(text, "cohort.yaml"), text, folder) as run:
         play(run, case.workers, lambda _: marks.append((time.perf_counter(), time.process_time())))
         numerics = run.manifest.fingerprint["executor"]
     (wall, cpu), (wall_end, cpu_end) = marks[1], marks[-1]  # the first round warms up
-    updates = case.rounds * COHORT
+    updates = case.rounds * case.cohort
     return updates / (wall_end - wall), updates / (cpu_end - cpu), str(numerics)
 
 
@@ -220,19 +229,44 @@ def test_auto_against_the_plain_loop(name: str, tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(100, 100, 1, case.side, case.side, generator=generator)
     labels = torch.randint(case.classes, (100, 100), generator=generator)
-    ratios: dict[str, list[float]] = {"auto": [], "threads": [], "cohort": []}
-    print(
-        f"\n{name}, {case.workers} workers\n{'plain/s':>8}" + "".join(f"{kind:>9}/s  ratio  per CPU" for kind in ratios)
-    )
-    for _ in range(PAIRS):
+    ratios = []
+    print(f"\n{name}, {case.workers} workers\n{'plain/s':>8}{'netfed/s':>11}  ratio  per CPU")
+    for pair in range(PAIRS):
         plain, plain_per_cpu_s = plain_updates_per_s(case, inputs, labels)
-        line = f"{plain:8.1f}"
-        for executor, found in ratios.items():
+        for executor in ("auto", "threads", "cohort") if pair == 0 else ("auto",):
             speed, per_cpu_s, numerics = netfed_updates_per_s(case, executor, tmp_path)
-            found.append(speed / plain)
-            line += f"{speed:11.1f} {speed / plain:6.2f} {per_cpu_s / plain_per_cpu_s:8.2f}"
-            assert executor != "auto" or numerics == case.executor
-        print(line)
-    medians = {executor: statistics.median(found) for executor, found in ratios.items()}
-    print("median", *(f"{executor} {median:.2f}" for executor, median in medians.items()), f"bar {case.bar}")
-    assert medians["auto"] >= TOLERANCE * min(case.bar, case.today)
+            ratio = speed / plain
+            print(f"{plain:8.1f}{speed:11.1f} {ratio:6.2f} {per_cpu_s / plain_per_cpu_s:8.2f}  {executor}")
+            if executor == "auto":
+                ratios.append(ratio)
+                assert numerics == case.executor
+    print(f"median {statistics.median(ratios):.2f} bar {case.bar}")
+    assert statistics.median(ratios) >= TOLERANCE * min(case.bar, case.today)
+
+
+FIRST_ROUND_BAR_S = 4.0
+FIRST_ROUND = """\
+import sys, time
+from pathlib import Path
+import netfed.experiment, netfed.learning.cohort, netfed.learning.trainer, netfed.network.network
+from netfed.run import begin, play
+from netfed.scenario import loads
+
+start_s, ends_s = time.perf_counter(), []
+text = sys.stdin.read()
+with begin(loads(text, "first.yaml"), text, Path(sys.argv[1])) as run:
+    play(run, 2, lambda progress: ends_s.append(time.perf_counter()) if progress.version == 1 else None)
+print(ends_s[0] - start_s)
+"""
+
+
+@pytest.mark.benchmark
+def test_the_first_round_ends_soon_after_the_imports(tmp_path: Path) -> None:
+    case = replace(CASES["convolutions"], cohort=10, rounds=1)
+    command = [sys.executable, "-c", FIRST_ROUND, str(tmp_path)]
+    seconds = [
+        float(subprocess.run(command, input=case.scenario("auto"), capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    ]
+    print(f"\nfirst round of ten CNNs, from a fresh process's imports: {seconds} s, bar {FIRST_ROUND_BAR_S} s")
+    assert TOLERANCE * statistics.median(seconds) <= FIRST_ROUND_BAR_S

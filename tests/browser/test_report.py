@@ -53,10 +53,11 @@ def test_every_chart_is_drawn_and_nothing_is_asked_for(tmp_path: Path, width: in
     body = opened.dom.partition("<body>")[2].partition("<script>")[0]
     parts = re.split(r'<div id="(\w+)"', body)
     charts = dict(zip(parts[1::2], parts[2::2], strict=True))
-    assert list(charts) == ["time", "bytes", "energy", "losses", "timeline"]
+    assert list(charts) == ["time", "bytes", "energy", "losses", "utilisation", "timeline"]
     assert [name for name, drawn in charts.items() if 'class="main-svg"' not in drawn] == []
     assert [charts[name].count('class="trace scatter') for name in ("time", "bytes", "energy")] == [3, 3, 3]
     assert [charts[name].count('class="trace bars"') for name in ("losses", "timeline")] == [2, 3]
+    assert 'class="hm"' in charts["utilisation"]
     assert max(map(int, re.findall(r'class="main-svg"[^>]* width="(\d+)[.\d]*"', body))) <= width
     assert opened.errors == []
     assert opened.asked == []

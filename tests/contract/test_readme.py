@@ -112,7 +112,7 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_the_table_names_every_verb_and_only_options_that_there_are() -> None:
-    rows = re.findall(r"^\| `netfed (\w+)([^`]*)`", README, re.MULTILINE)
+    rows = re.findall(r"^\| `netfed ([\w-]+)([^`]*)`", README, re.MULTILINE)
     assert sorted(verb for verb, _ in rows) == sorted(COMMANDS)
     for verb, rest in rows:
         options = {option for parameter in COMMANDS[verb].params for option in parameter.opts}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from netfed.amounts import number
 from netfed.sources import shipped
 from tests.commands import netfed
 
@@ -17,4 +18,4 @@ def test_it_runs_in_its_short_form(tmp_path: Path, name: str) -> None:
     assert result["state"] == "finished"
     assert result["updates"]["arrived"] > 0
     assert result["quarantined"] == {}
-    print(f"{name}: accuracy {result['metric']['last']:.3f} after {result['sim_time_s']:.2f} simulated seconds")
+    print(f"{name}: accuracy {number(result['metric']['last'])} after {result['sim_time_s']:.2f} simulated seconds")

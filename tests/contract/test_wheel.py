@@ -37,12 +37,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_nothing_but_netfed_lands_at_the_top_level(installed: Path) -> None:
     names = {path.name for path in installed.iterdir()} - {"bin", "__pycache__"}
     assert names == {"netfed", f"netfed-{__version__}.dist-info"}
     assert (installed / f"netfed-{__version__}.dist-info" / "licenses" / "LICENSE").is_file()
-    shipped = {path.name for path in (installed / "netfed" / "scenarios").iterdir()}
-    assert shipped == {path.name for path in (ROOT / "scenarios").glob("*.yaml")}
+    shipped = files(installed / "netfed" / "scenarios")
+    assert shipped == files(ROOT / "scenarios")
+    assert "traces/vehicular.fcd.xml" in shipped
 
 
 def test_the_wheel_has_every_module_of_the_checkout(installed: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Play
+from tests.conftest import NOTHING, Play, Played
 
 HERE = Path(__file__).parent
 WORLD = (
@@ -53,11 +53,18 @@ def told(row: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_trace(play: Play, scheme: str, request: pytest.FixtureRequest) -> None:
-    played = play(*WORLD, SCHEMES[scheme])
+    compare(play(*WORLD, SCHEMES[scheme]), scheme, request)
+
+
+def test_trace_of_a_network_without_learning(play: Play, request: pytest.FixtureRequest) -> None:
+    compare(play("scheme.rounds=1", "task.frozen=20 kB", text=NOTHING), "network-only", request)
+
+
+def compare(played: Played, name: str, request: pytest.FixtureRequest) -> None:
     order = {id(row): index for index, row in enumerate(played.events)}
     rows = sorted([*played.events, *played.rounds], key=lambda row: (row["t_s"], order.get(id(row), len(order))))
     trace = "\n".join(map(told, rows)) + "\n"
-    golden = HERE / f"{scheme}.txt"
+    golden = HERE / f"{name}.txt"
     if request.config.getoption("--regold"):
         golden.write_text(trace)
     assert trace == golden.read_text()

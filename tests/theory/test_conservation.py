@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from netfed import simulation
 from netfed.build import build
 from netfed.errors import RunFailed
+from netfed.graph import digest
 from netfed.network.energy import PARTS
 from netfed.recorder import Recorder
 from netfed.scenario import loads
@@ -116,15 +118,14 @@ class Auditor:
     def audit_rates(self, medium: Any, live: Any) -> None:
         """No flow is faster than its radio, and all of them together no faster than their backhaul."""
         assert set(live) >= set(medium._live)
-        if not hasattr(medium, "_backhaul"):
-            for _, rate_bps in medium._live.values():
-                assert rate_bps <= medium._backhaul_bps
-            return
-        shares = [(group, weight * group.rate * group._driver.rate) for _, group, weight in medium._live.values()]
-        assert all(0 < rate_bps <= group.radio_bps * (1 + 1e-12) for group, rate_bps in shares)
-        assert math.fsum(rate_bps for _, rate_bps in shares) <= medium._backhaul_bps * (1 + 1e-12)
-        airtime = math.fsum(rate_bps / group.radio_bps for group, rate_bps in shares)
-        assert airtime <= 1 + 1e-12, "more airtime than there is"
+        rates = {flow: medium.rate_bps(flow) for flow in medium._live}
+        assert all(0 < rate_bps <= flow.radio_bps * (1 + 1e-12) for flow, rate_bps in rates.items())
+        if hasattr(medium, "_sharing"):
+            assert math.fsum(rates.values()) <= medium._backhaul_bps * (1 + 1e-12)
+            airtime = math.fsum(rate_bps / flow.radio_bps for flow, rate_bps in rates.items())
+            assert airtime <= 1 + 1e-12, "more airtime than there is"
+        else:
+            assert all(rate_bps <= medium._backhaul_bps for rate_bps in rates.values())
 
     def audit_energy(self) -> None:
         """The ledger, its own entries, and the rows that were recorded tell of the same joules."""
@@ -219,17 +220,20 @@ TOLD_APART = (
 )
 
 
+COLUMNS = (
+    *("base_station", "sector", "position_m", "rate_up_bps", "rate_down_bps", "profile", "speed", "phase"),
+    *("flops_per_s", "bytes_per_s", "compute_w", "transmit_w", "receive_w", "idle_w", "held", "ready_s"),
+)
+
+
 def draws_of(sim: Any, device: int) -> dict[str, Any]:
     """All that chance decides about one device, over five participations."""
     from netfed.network.population import Device
 
     population = sim.population
-    rows = {
-        name: np.asarray(column[device]).tolist()
-        for name, column in vars(population).items()
-        if isinstance(column, np.ndarray) and len(column) == len(population)
-    }
-    assert len(rows) >= 12
+    rows = {name: np.asarray(getattr(population, name)[device]).tolist() for name in COLUMNS}
+    stored = {name for name, value in vars(population).items() if np.shape(value)[:1] == (len(population),)}
+    assert stored <= set(COLUMNS)
     causes = ("loss-uplink", "loss-downlink", "dropout-download", "dropout-compute", "dropout-upload")
     luck = [Device(population, device, draw).breaks_off(cause, 0.5) for draw in range(5) for cause in causes]
     assert None in luck
@@ -252,6 +256,25 @@ def test_another_990_devices_change_nothing_for_the_fourth() -> None:
         assert pictures_of(few.simulation, 3) == pictures_of(many.simulation, 3)
         assert draws_of(few.simulation, 3) != draws_of(few.simulation, 4)
         assert pictures_of(few.simulation, 3) != pictures_of(few.simulation, 4)
+
+
+def test_another_scheme_or_codec_meets_the_same_devices() -> None:
+    schemes = (
+        "scheme={kind: fedavg, rounds: 1, cohort: 4}",
+        "scheme={kind: fedbuff, aggregations: 2, concurrency: 3, buffer: 1}",
+        "scheme={kind: hierarchical, rounds: 1, cohort: 4}",
+    )
+    codecs = ("codec=float32", "codec={kind: topk, fraction: 0.1}")
+    found = set()
+    for scheme, codec in product(schemes, codecs):
+        with built(*TOLD_APART, scheme, codec) as experiment:
+            sim = experiment.simulation
+            found.add(digest([draws_of(sim, device) for device in range(len(sim.population))]))
+            list(experiment.windows())
+            assert sim.tally["selected"] >= 2
+    assert len(found) == 1
+    with built(*TOLD_APART, "seed=4") as experiment:
+        assert digest([draws_of(experiment.simulation, device) for device in range(8)]) not in found
 
 
 def test_a_metric_more_or_less_changes_no_event(play: Play) -> None:

@@ -20,6 +20,7 @@ def scenario(*sets: str) -> Scenario:
 def test_every_plug_in_of_a_scenario_is_found() -> None:
     found = [plugin.kind for plugin in _plugins(scenario("pretraining=backprop", "adapter=lora"))]
     named = {
+        "classification",
         "digits",
         "iid",
         "mlp",
@@ -30,6 +31,7 @@ def test_every_plug_in_of_a_scenario_is_found() -> None:
         "mean",
         "float32",
         "always",
+        "static",
         "hexagonal",
         "ideal",
         "serial",

@@ -159,6 +159,21 @@ def test_losses_of_several_runs_are_totals(record: Record) -> None:
     assert figure.layout.title.text == "3 of 16 participations came to nothing, 2 of them: late"
 
 
+def test_the_busiest_links_stand_at_the_top(record: Record) -> None:
+    others = [{**transfer(1, "uplink", 0.0, 10.0 * cell), "cell": cell} for cell in range(5, 8)]
+    figure = charts.utilisation(record(ROUNDS, [*EVENTS, *others]), most=4)
+    (fields,) = figure.data
+    assert fields.y == ("cell 2 uplink", "cell 5 uplink", "cell 6 uplink", "cell 7 uplink")
+    assert fields.z[3] == pytest.approx([100.0] * 23 + [100 / 3] + [0.0] * 36)
+    assert (len(fields.x), len(fields.z[0]), fields.x[-1]) == (61, 60, 3.0)
+    assert fields.customdata[0][1] == (
+        "cell 2 uplink, 3 s to 6 s<br>busy 100 % of the time<br>1.3 transfers at a time<br>0.00356 Mbit/s"
+    )
+    assert figure.layout.xaxis.title.text == "simulated time (min)"
+    title = "Busiest: cell 7 uplink, 39 % of the time, 0.39 transfers at a time (4 of 5 links are shown)"
+    assert figure.layout.title.text == title
+
+
 def test_what_is_not_there_is_said(record: Record) -> None:
     nothing = record([], [], None)
     begun = record([a_round(0, 0.0, None)], [], None)
@@ -168,6 +183,8 @@ def test_what_is_not_there_is_said(record: Record) -> None:
     assert charts.timeline(nothing).layout.title.text == "No round has ended yet."
     assert charts.timeline(begun).layout.title.text == "No round has ended yet."
     assert charts.timeline(idle).layout.title.text.startswith("Round 2: no transfer or computation")
+    assert charts.utilisation(nothing).layout.title.text == "No transfer that took time was recorded."
+    assert charts.utilisation(record(ROUNDS, [transfer(1, "uplink", 1.0, 1.0)])).data == ()
     assert charts.losses(begun).layout.title.text == "Nothing is recorded yet."
     assert charts.losses(record(ROUNDS, participation(1, 0.0))).layout.title.text == "Nothing was lost."
 
@@ -175,7 +192,12 @@ def test_what_is_not_there_is_said(record: Record) -> None:
 def test_texts_of_files_are_no_markup(record: Record) -> None:
     evil = "<a href='http://evil.example'>x</a>"
     results = record(ROUNDS, [transfer(1, evil, 1.0, 2.0, evil), lost(2.0, evil)], scheme=evil)
-    for figure in (charts.metric(results), charts.timeline(results, 1), charts.losses(results)):
+    for figure in (
+        charts.metric(results),
+        charts.timeline(results, 1),
+        charts.losses(results),
+        charts.utilisation(results),
+    ):
         assert "<a" not in figure.to_json().replace("\\u003c", "<")
 
 

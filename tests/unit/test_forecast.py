@@ -150,6 +150,7 @@ def test_in_words() -> None:
         "energy_j": 12.0,
         "energy_parts_j": {"compute": 10.0, "transmit": 2.0, "cloud": 5.0},
         "updates": {"selected": 60, "arrived": 50, "late": 10, "lost": 0, "dismissed": 0},
+        "devices": {"registered": 60, "refused": 0, "emptied": 0},
         "losses": {"late": 10},
         "trainings": {"pretrained": 1, "update": 40, "reference": 0},
         "reused": 10,

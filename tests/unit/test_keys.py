@@ -75,3 +75,23 @@ def test_a_bare_name_of_a_kind_is_spelled_out(written: str, meant: object) -> No
 def test_what_is_spelled_out_stands_where_it_stood() -> None:
     root = spelled_out(Question, read("name: x\ncodec: plain\n", "s.yaml"))
     assert str(root.position(("codec", "kind"))) == "s.yaml:2:1"
+
+
+class Shape(Plugin, default="round"): ...
+
+
+@dataclass(frozen=True)
+class Round(Shape, kind="round"):
+    lid: Codec | None = None
+
+
+@dataclass(frozen=True)
+class Square(Shape, kind="square"):
+    side: int
+
+
+def test_a_mapping_that_names_no_kind_has_the_keys_of_the_default_kind() -> None:
+    assert list(keys(Shape)) == ["kind", "lid"]
+    assert list(keys(Shape, "square")) == ["kind", "side"]
+    assert spelled_out(Shape, read("{lid: plain}", "s")).plain() == {"lid": {"kind": "plain"}}
+    assert spelled_out(Shape, read("square", "s")).plain() == {"kind": "square"}

@@ -12,6 +12,8 @@ from tests.conftest import FIXED, SMALL, Play
 LOCAL = "scheme={kind: local, rounds: 2, devices: 3}"
 CENTRAL = "scheme={kind: central, rounds: 2, devices: 3}"
 WINDOWS = "devices.availability={kind: windows, period: %s}"
+CELLULAR = "network={kind: cellular, propagation: uma, carrier: fr3-7ghz, backhaul: {rate: 1 Gbit/s}}"
+WAYPOINTS = "devices.mobility={kind: random-waypoint, speed: [%s, 50 m/s]}"
 ALL = "scheme={kind: fedavg, rounds: 2, cohort: 8}"
 
 
@@ -27,7 +29,7 @@ def test_a_key_that_cannot_matter_is_noted_where_it_was_written(tmp_path: Path) 
     assert noted(tmp_path, "topology={kind: hexagonal, spacing: 200 m}") == [
         cloud,
         "--set topology={kind: hexagonal, spacing: 200 m}: topology.spacing: "
-        "no rate depends on where devices are, in this version",
+        "in a network of kind ideal no rate depends on where devices are",
     ]
 
 
@@ -45,6 +47,7 @@ def test_scenarios_that_come_with_netfed_give_nothing_in_vain(name: str) -> None
     ("key", "sets", "written", "values"),
     [
         ("topology.spacing", [FIXED], "topology={kind: hexagonal, spacing: %s}", ("1 m", "9 km")),
+        ("devices.mobility", [FIXED], WAYPOINTS, ("1 m/s", "40 m/s")),
         ("topology.base_stations", [FIXED], "topology={kind: hexagonal, base_stations: %s}", ("1", "19")),
         ("scheme.over_selection", [ALL], "scheme.over_selection=%s", ("0.1", "3")),
         ("codec", [LOCAL], "codec={kind: topk, fraction: %s}", ("0.1", "0.9")),
@@ -74,6 +77,9 @@ def test_what_is_noted_does_not_matter(
     ("key", "sets"),
     [
         ("topology.base_stations", [FIXED.replace("fixed", "fluid"), "topology={kind: hexagonal, base_stations: 1}"]),
+        ("topology.spacing", [CELLULAR, "topology={kind: hexagonal, spacing: 200 m}"]),
+        ("devices.mobility", [CELLULAR, WAYPOINTS % "1 m/s"]),
+        ("devices.mobility", [FIXED, "devices.mobility=static"]),
         ("scheme.over_selection", ["scheme.over_selection=0.5"]),
         ("codec", ["codec=float32"]),
         ("downlink", ["downlink={codec: bfloat16}"]),

@@ -78,6 +78,26 @@ def test_a_family_may_be_optional() -> None:
     assert ask(sampler={"kind": "uniform", "size": 3}).sampler == Uniform(3)
 
 
+class Pace(Plugin, default="steady"): ...
+
+
+@dataclass(frozen=True)
+class Steady(Pace, kind="steady"):
+    rate: int
+
+
+@dataclass(frozen=True)
+class Walk:
+    pace: Pace
+
+
+def test_a_mapping_that_names_no_kind_is_of_the_familys_default_kind() -> None:
+    assert read(Walk, {"pace": {"rate": 3}}) == read(Walk, {"pace": {"kind": "steady", "rate": 3}}) == Walk(Steady(3))
+    assert write(Walk(Steady(3))) == {"pace": {"kind": "steady", "rate": 3}}
+    with pytest.raises(ValidationError, match="unknown kind 'None'"):
+        read(Walk, {"pace": {"kind": None, "rate": 3}})
+
+
 def test_an_instance_is_taken_as_it_is() -> None:
     codec = TopK(0.1)
     assert TypeAdapter(Codec).validate_python(codec) is codec

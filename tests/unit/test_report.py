@@ -54,6 +54,7 @@ def test_a_report_holds_all_that_the_summary_says_and_more(tmp_path: Path) -> No
         "8 selected: 3\u00a0arrived, 2\u00a0late, 1\u00a0lost",
         "fedavg: accuracy 0.800 after 3 min 00 s",
         "3 of 8 participations came to nothing, 2 of them: late",
+        "Busiest: cell 2 uplink, 6 % of the time, 0.061 transfers at a time",
         "seed: 1  # & more",
         "e" * 64,
         "d" * 64,

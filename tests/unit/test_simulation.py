@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netfed.client import Arrival
 from netfed.codecs.coder import Payload
 from netfed.errors import SimulationError
+from netfed.simulation import _least
 from tests.conftest import FIXED, Build, Play
 
 
@@ -26,6 +29,14 @@ def test_selection_is_a_draw_of_each_device_at_each_index(built: Build) -> None:
     assert selected(sim, 100, 0) == list(range(8))
     for few, more in ((selected(sim, 2, index), chosen[index]) for index in range(20)):
         assert set(few) < set(more), "the luckiest stay the luckiest however many are asked"
+
+
+@given(
+    draws=st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5]), min_size=1, max_size=12),
+    count=st.integers(1, 14),
+)
+def test_the_least_draws_are_those_of_a_stable_sort_in_order_of_place(draws: list[float], count: int) -> None:
+    assert _least(np.array(draws), count).tolist() == sorted(np.argsort(draws, kind="stable")[:count].tolist())
 
 
 def test_who_is_busy_is_not_selected_and_a_client_that_ends_frees_the_one_who_waits(built: Build) -> None:

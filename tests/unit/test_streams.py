@@ -88,3 +88,12 @@ def test_normal_draws_are_normal() -> None:
     assert abs(drawn.std() - 1) < 5 / 80_000**0.5
     assert abs((np.abs(drawn) < 1.959964).mean() - 0.95) < 0.006
     assert np.isfinite(drawn).all()
+
+
+def test_many_draws_at_once_are_those_of_each() -> None:
+    streams, ids = Streams(11), np.arange(50_000)[::-1]
+    drawn = streams.uniform("selection", ids, 4)
+    assert drawn.shape == ids.shape
+    for place in (0, 1, 2**15 - 1, 2**15, 49_999):
+        assert drawn[place] == streams.draw("selection", int(ids[place]), 4)
+    assert (streams.uniform("selection", ids, np.full(50_000, 4)) == drawn).all()

@@ -27,7 +27,8 @@ def parse(name: str, written: object) -> float:
 
 
 def test_every_quantity_is_there() -> None:
-    written = "Seconds Hertz BitsPerSecond Bits Bytes BytesPerSecond FlopsPerSecond Joules Watts Meters"
+    rates = "BitsPerSecond BytesPerSecond FlopsPerSecond MetersPerSecond"
+    written = f"Seconds Hertz Bits Bytes Flops Joules Watts Meters Decibels DecibelMilliwatts {rates}"
     assert set(QUANTITIES) == set(written.split())
 
 
@@ -45,6 +46,9 @@ def test_every_quantity_is_there() -> None:
         ("Bits", "4 Mbit", 4e6),
         ("Meters", "250 m", 250.0),
         ("Meters", "5 cm", 0.05),
+        ("MetersPerSecond", "50 km/h", 50 / 3.6),
+        ("MetersPerSecond", "1.5 m/s", 1.5),
+        ("Decibels", "-3 dB", -3.0),
         ("FlopsPerSecond", "30 GFLOP/s", 30e9),
         ("Watts", "0.2 W", 0.2),
         ("Watts", "200 mW", 0.2),
@@ -70,6 +74,7 @@ def test_a_quantity_is_read_as_the_nearest_float_in_si_units(name: str, written:
         ("FlopsPerSecond", "1 GFLOPS", "unknown unit 'GFLOPS', did you mean 'GFLOP/s'?"),
         ("Seconds", "3 fortnights", "unknown unit 'fortnights': write e.g. '5 ms' (units: ns, us, ms, s, min, h)"),
         ("Seconds", "-5 ms", "a time is never negative"),
+        ("Decibels", "-1e19 dB", "above the limit"),
         ("Seconds", -5, "unit missing"),
         ("Seconds", "1e400 s", "above the limit of 1E+18 s"),
         ("BitsPerSecond", "1e18 Gbit/s", "above the limit of 1E+18 bit/s"),
@@ -96,10 +101,11 @@ def test_what_is_no_quantity_is_refused_by_name(name: str, written: object, mess
     assert message in str(refusal.value)
 
 
-@given(st.sampled_from(sorted(QUANTITIES)), st.floats(0, LARGEST))
+@given(st.sampled_from(sorted(QUANTITIES)), st.floats(0, LARGEST), st.booleans())
 @settings(max_examples=300)
-def test_what_is_written_reads_back_as_the_same_bits(name: str, value: float) -> None:
+def test_what_is_written_reads_back_as_the_same_bits(name: str, value: float, negative: bool) -> None:
     quantity = QUANTITIES[name]
+    value = -value if negative and quantity.signed else value
     assert quantity.parse(quantity.write(value)) == value
 
 
@@ -127,6 +133,8 @@ def test_the_json_schema_knows_the_units(name: str) -> None:
     assert all(re.search(text["pattern"], f"1.5 {unit}") for unit in QUANTITIES[name].units)
     assert not re.search(text["pattern"], "5")
     assert not re.search(text["pattern"], "5 furlong")
+    signed = f"-1.5 {next(iter(QUANTITIES[name].units))}"
+    assert bool(re.search(text["pattern"], signed)) == QUANTITIES[name].signed
 
 
 def test_a_quantity_may_be_optional() -> None:

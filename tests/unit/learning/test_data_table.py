@@ -15,8 +15,8 @@ from netfed.learning.data.shares import Shares, deal
 from netfed.learning.data.spec import Examples, Hands, Split
 from netfed.learning.data.table import Table
 from netfed.plugin import read, write
-from netfed.scenario import TaskSpec
 from netfed.streams import Streams
+from netfed.task import Classification
 
 WORLD = Streams(7)
 ROWS = """\
@@ -145,12 +145,12 @@ def test_what_the_scenario_alone_shows_is_refused_at_once() -> None:
 def test_what_does_not_go_with_a_dataset_is_refused_at_once() -> None:
     split = Split(0, 0.5, 0.5)
     Path("a.csv").touch()
-    TaskSpec(table("a.csv", client="user"), split, Natural())
+    Classification(table("a.csv", client="user"), split, Natural())
     for dataset in (table("a.csv"), Digits()):
         with pytest.raises(ValueError, match="partition natural needs clients"):
-            TaskSpec(dataset, split, Natural())
+            Classification(dataset, split, Natural())
     with pytest.raises(ValueError, match="hands are for pictures"):
-        TaskSpec(table("a.csv"), split, Iid(), Hands())
+        Classification(table("a.csv"), split, Iid(), Hands())
 
 
 def dealt(text: str, **keys: Any) -> Shares:

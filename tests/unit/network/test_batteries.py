@@ -203,3 +203,68 @@ def test_power_is_drawn_by_a_process(build: Build) -> None:
     assert network.batteries is not None
     with pytest.raises(SimulationError, match="outside of a process"):
         network.batteries.begin(0, float)
+
+
+def test_a_device_goes_flat_on_its_own(build: Build) -> None:
+    """A watt for 80 s until the minimum, for 100 s until nothing is left."""
+    network = build(battery=Battery(capacity=100.0, background=1.0))
+    batteries = network.batteries
+    assert batteries is not None
+    assert network.population.available(79.9).all()
+    assert not network.population.available(80.1).any()
+    network.env.run(until=90.0)
+    assert batteries.left_j(0) == pytest.approx(10.0)
+    assert (batteries.emptied(), batteries.spent()) == (0, 4)
+    network.env.run(until=101.0)
+    assert (batteries.left_j(0), batteries.emptied()) == (0.0, 4)
+    assert network.population.next_available(101.0) == math.inf
+    assert network.ledger.totals_j()["idle"] == 0.0
+    network.check_conservation()
+
+
+def test_the_background_stops_while_the_task_draws(build: Build) -> None:
+    network = build(battery=Battery(capacity=100.0, background=1.0))
+    network.env.run(until=10.0)
+    network.env.run(until=compute(network, 5.0))
+    network.env.run(until=20.0)
+    assert network.batteries is not None
+    assert network.batteries.left_j(0) == pytest.approx(100.0 - 10.0 - 5.0 * PHONE.compute_w - 5.0)
+    network.check_conservation()
+
+
+def test_the_background_leaves_less_to_compute_with(build: Build) -> None:
+    network = build(battery=Battery(capacity=10 * PHONE.compute_w, background=PHONE.compute_w / 2))
+    network.env.run(until=4.0)
+    assert lost(network, compute(network, 100.0)) == "battery"
+    assert network.env.now == pytest.approx(4.0 + 8.0)
+    assert network.batteries is not None
+    assert network.batteries.emptied() == 1
+
+
+def test_a_charger_brings_devices_back_again_and_again(build: Build) -> None:
+    charging = Charging(power=5.0, period=100.0, duration=30.0)
+    network = build(count=50, battery=Battery(capacity=100.0, minimum=0.5, charging=charging, background=1.0))
+    batteries, population = network.batteries, network.population
+    assert batteries is not None
+    for now_s in (0.0, 777.0, 5000.0):
+        available = population.available(now_s)
+        network.env.run(until=now_s + 1e-3)
+        charged_j = np.array([batteries.left_j(device) for device in range(50)])
+        clear = abs(charged_j - 50.0) > 0.1
+        assert np.array_equal(available[clear], (charged_j >= 50.0)[clear])
+        opening_s = population.next_available(now_s)
+        if not available.all():
+            assert now_s < opening_s < now_s + 100.0
+            assert population.available(opening_s + 1e-6).sum() > 0
+    assert batteries.spent() == 0
+    network.check_conservation()
+
+
+def test_a_background_that_vanishes_is_noticed(build: Build) -> None:
+    network = build(battery=Battery(capacity=1000.0, background=1.0))
+    network.env.run(until=compute(network, 1.0))
+    assert network.batteries is not None
+    network.batteries.charge_j[0] -= 10.0
+    network.batteries.gained_j[0] -= 10.0
+    with pytest.raises(SimulationError, match=r"device 0 has spent 3\.7"):
+        network.check_conservation()

@@ -6,15 +6,17 @@ import pytest
 from simpy import Environment, Event
 
 from netfed.network.cell import Cell, fine
-from netfed.network.medium import Flow
+from netfed.network.medium import Dedicated, Flow
 from netfed.network.virtual_time import VirtualClock
 
 
-def some_flow() -> Flow:
-    return Flow(1000, 0, Event(Environment()))
+def flow(radio_bps: float, limit_bps: float = math.inf) -> Flow:
+    env = Environment()
+    return Flow(Dedicated(env, math.inf), 0, 1000, radio_bps, 1.0, limit_bps, Event(env))
 
 
 def piece(cell: Cell) -> tuple[float, float, float, float]:
+    cell.find_ends()
     return cell.slope, cell.intercept_bps, cell.low_bps, cell.high_bps
 
 
@@ -23,21 +25,22 @@ def test_rates_depend_on_who_is_there_not_on_who_was(capped: int) -> None:
     busy, fresh = Cell(VirtualClock()), Cell(VirtualClock())
     for cell in (busy, fresh):
         for radio_bps in (1e6 / 3, 7e6):
-            cell.join(some_flow(), 1000, radio_bps, fine(0.7), 0.0)
+            cell.join(flow(radio_bps), 1000, fine(0.7), 0.0)
     for _ in range(capped):
         for cell in (busy, fresh):
-            cell.cap(0.0)
-    guests = [(some_flow(), 1e10 / (3 + index % 9), fine(0.1 * (1 + index % 7))) for index in range(300)]
-    rate_classes = [busy.join(flow, 1000, radio_bps, weight, 0.0) for flow, radio_bps, weight in guests]
+            cell.find_ends()
+            cell.hold()
+    guests = [(flow(1e10 / (3 + index % 9)), fine(0.1 * (1 + index % 7))) for index in range(300)]
+    rate_classes = [busy.join(guest, 1000, weight, 0.0) for guest, weight in guests]
     assert piece(busy) != piece(fresh)
-    for (flow, _, weight), rate_class in zip(guests, rate_classes, strict=True):
-        busy.leave(flow, rate_class, weight)
+    for (guest, weight), rate_class in zip(guests, rate_classes, strict=True):
+        busy.leave(guest, rate_class, weight)
     assert piece(busy) == piece(fresh)
 
 
 def test_flows_of_one_radio_rate_are_one_rate_class() -> None:
     cell = Cell(VirtualClock())
-    rate_classes = [cell.join(some_flow(), 1000, radio_bps, fine(1.0), 0.0) for radio_bps in (2e6, 1e6, 2e6)]
+    rate_classes = [cell.join(flow(radio_bps), 1000, fine(1.0), 0.0) for radio_bps in (2e6, 1e6, 2e6)]
     assert rate_classes[0] is rate_classes[2]
     assert rate_classes[0] is not rate_classes[1]
     assert rate_classes[0].weight == 2 * rate_classes[1].weight
@@ -47,15 +50,16 @@ def test_pieces_meet_where_a_rate_class_is_capped() -> None:
     """What the cell sends at a border is the same by the piece below and by the piece above."""
     cell = Cell(VirtualClock())
     for radio_bps in (1e6, 10e6, 100e6):
-        cell.join(some_flow(), 1000, radio_bps, fine(1.0), 0.0)
+        cell.join(flow(radio_bps), 1000, fine(1.0), 0.0)
+    cell.find_ends()
     assert cell.high_bps == math.inf
     while (border_bps := cell.low_bps) > 0:
         above_bps = cell.slope * border_bps + cell.intercept_bps
-        cell.cap(0.0)
+        cell.hold()
         assert cell.high_bps == pytest.approx(border_bps, rel=1e-12)
         assert cell.slope * border_bps + cell.intercept_bps == pytest.approx(above_bps, rel=1e-12)
     assert cell.intercept_bps == 0.0
     for _ in range(3):
-        cell.release(0.0)
+        cell.release()
     assert cell.slope == 0.0
     assert cell.intercept_bps == pytest.approx(37e6, rel=1e-12)

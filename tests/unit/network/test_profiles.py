@@ -13,7 +13,7 @@ class Cost:
     bytes: float
 
 
-PROFILE = Profile(flops_per_s=10.0, bytes_per_s=2.0, compute_w=1, transmit_w=1, receive_w=1, idle_w=1)
+PROFILE = Profile(flops_per_s=10.0, bytes_per_s=2.0, compute_w=1, transmit_w=1, receive_w=1, idle_w=1, memory_bytes=1)
 
 
 @pytest.mark.parametrize(("cost", "duration_s"), [(Cost(100.0, 4.0), 10.0), (Cost(100.0, 40.0), 20.0)])

@@ -4,12 +4,15 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netfed.network.availability import Windows
 from netfed.network.battery import Battery, Charging
+from netfed.network.cellular import Cellular
+from netfed.network.rate_trace import Lumos5G
 from netfed.network.spec import Devices, Dropout, Fixed, Fluid, Ideal, LinkClass, Network
 from netfed.network.topology import Hexagonal
 from netfed.plugin import read, write
@@ -37,6 +40,8 @@ def test_checking_a_scenario_needs_no_heavy_import() -> None:
         (lambda: Battery(capacity=0.0), "capacity must be more than 0 J"),
         (lambda: Battery(capacity=1.0, initial=(0.9, 0.5)), "initial must be two shares from 0 to 1, the least first"),
         (lambda: Battery(capacity=1.0, minimum=0.0), "minimum must be more than 0"),
+        (lambda: Battery(capacity=1.0, background=-1.0), "background must be 0 W or more"),
+        (lambda: Battery(1.0, charging=Charging(1.0, 2.0, 1.0), background=1.0), "must be more than the background's"),
         (lambda: Battery(capacity=1.0, initial=(0.0, 0.1)), "no device ever has the minimum charge"),
         (lambda: LinkClass(rate=0.0), "rate must be more than 0 bit/s"),
         (lambda: LinkClass(rate=1.0, spread=-1.0), "spread must be 0 or more"),
@@ -74,9 +79,17 @@ def test_is_written_as_it_was_read(spec: type, tree: dict[str, Any]) -> None:
 
 
 def test_kinds_have_names() -> None:
-    assert Network.kinds == {"ideal": Ideal, "fixed": Fixed, "fluid": Fluid}
+    assert Network.kinds == {"ideal": Ideal, "fixed": Fixed, "fluid": Fluid, "cellular": Cellular}
 
 
 def test_shares_of_profiles() -> None:
     assert Devices(count=1, profile="vehicle").shares == {"vehicle": 1.0}
     assert Devices(count=1, profile={"phone": 0.25, "vehicle": 0.75}).shares == {"phone": 0.25, "vehicle": 0.75}
+
+
+def test_a_trace_must_say_what_is_asked_of_it(tmp_path: Path) -> None:
+    (tmp_path / "lumos.csv").write_text("Throughput\n100\n")
+    trace = Lumos5G(path=str(tmp_path / "lumos.csv"))
+    assert list(Devices(count=1, downlink=trace).rates()) == ["downlink"]
+    with pytest.raises(ValueError, match="take another trace for the uplink"):
+        Devices(count=1, uplink=trace)

@@ -160,3 +160,40 @@ def test_a_file_is_pinned_when_it_is_read(tmp_path: Path, monkeypatch: pytest.Mo
     write_csv(tmp_path, CSV + "cid,0,1\n")
     with pytest.raises(ValueError, match="it is not the file that was read before"):
         read(Devices, write(devices))
+
+
+FEDSCALE = """
+{"7": {"duration": 30, "inactive": [20, 60.5], "finish_time": 100, "active": [10, 50], "model": "CPH1801"},
+ "9": {"active": [90], "inactive": [100]},
+ "8": {"active": [], "inactive": []}}
+"""
+
+
+def test_reads_what_fedscale_has(tmp_path: Path) -> None:
+    trace = Trace(path=write_csv(tmp_path, FEDSCALE), period=100.0)
+    assert windows(trace, ANN, 0.0) == (10, 20)
+    assert windows(trace, ANN, 20.0) == (50, 60.5)
+    assert windows(trace, ANN, 61.0) == (110, 120)
+    assert windows(trace, BOB, 61.0) == (90, 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "trace.csv:1: Expecting property name"),
+        ('{"a": {"active": [1]}}', "trace.csv: client 'a' must have two lists, active and inactive, equally long"),
+        ('{"a": {"active": [1, 2], "inactive": [3]}}', "client 'a' must have two lists"),
+        ('{"a": {"active": [4], "inactive": [3]}}', "client 'a': start 4 and end 3 must be seconds, and the end after"),
+        ('{"a": {"active": [4], "inactive": [300]}}', "client 'a': ends at 300 s, after the period of 100 s"),
+        ('{"a": {"active": [], "inactive": []}}', "trace.csv: no windows"),
+    ],
+)
+def test_names_the_client_that_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Trace(path=write_csv(tmp_path, text), period=100.0)
+
+
+def test_a_pickle_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "trace").write_bytes(b"\x80\x04\x95")
+    with pytest.raises(ValueError, match="is not UTF-8"):
+        Trace(path=str(tmp_path / "trace"))

@@ -1,0 +1,112 @@
+"""Who was kept busy by what, one thing after the other: the rows of a run as chains of spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_PHASES = ("downlink", "compute", "uplink")
+_TRUNK = "backhaul-"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A transfer or a computation.
+
+    Attributes:
+        phase: downlink, compute, uplink, or another link's name.
+        start_s: When it began.
+        end_s: When it ended, or was broken off.
+        trunk: Whether it is a transfer between a base station and the cloud, no device taking part.
+        airtime_s: What it used of its cell's airtime; None if nothing tells.
+        backhaul_s: How long it was held back behind the radio.
+        latency_s: How long its last bit was under way.
+    """
+
+    phase: str
+    start_s: float
+    end_s: float
+    trunk: bool = False
+    airtime_s: float | None = None
+    backhaul_s: float = 0.0
+    latency_s: float = 0.0
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Span:
+        """Return what a row of kind transfer or compute tells of."""
+        link = row.get("link") or row["kind"]
+        return cls(
+            link.removeprefix(_TRUNK),
+            row["start_s"],
+            row["t_s"],
+            link.startswith(_TRUNK),
+            row.get("airtime_s"),
+            row.get("backhaul_s") or 0.0,
+            row.get("latency_s") or 0.0,
+        )
+
+    @property
+    def place(self) -> int:
+        """Where its phase stands in an update."""
+        return _PHASES.index(self.phase) if self.phase in _PHASES else len(_PHASES)
+
+
+@dataclass
+class Chain:
+    """What a device did for one update, or a base station to move one model: spans that join end to end.
+
+    Attributes:
+        device: Whose it is; None: a base station's.
+        spans: At least one, in order.
+        cell: Where it first sent or received; None if it did neither.
+        cause: What it was lost to; None if it was not.
+    """
+
+    device: int | None
+    spans: list[Span] = field(default_factory=list)
+    cell: int | None = None
+    cause: str | None = None
+
+    @property
+    def start_s(self) -> float:
+        """When its first span began."""
+        return self.spans[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        """When its last span ended."""
+        return self.spans[-1].end_s
+
+    def goes_on(self, span: Span) -> bool:
+        """Whether a span of the same device belongs to the same update."""
+        last = self.spans[-1]
+        return self.cause is None and last.end_s == span.start_s and last.place < span.place
+
+
+def chains(rows: Iterable[Mapping[str, Any]]) -> list[Chain]:
+    """Return the chains of a run, in the order in which they ended.
+
+    Args:
+        rows: Events of kinds transfer, compute and lost, as recorded.
+    """
+    latest: dict[int, Chain] = {}  # by device
+    ended: dict[int, Chain] = {}  # by identity: a chain that goes on is put last again
+    for row in rows:
+        device = row.get("device")
+        chain = None if device is None else latest.get(device)
+        if row["kind"] == "lost":
+            if chain is not None and chain.end_s == row["t_s"]:
+                chain.cause = chain.cause or row["cause"]
+            continue
+        span = Span.of(row)
+        if chain is None or not chain.goes_on(span):
+            chain = Chain(device)
+        if device is not None:
+            latest[device] = chain
+        chain.spans.append(span)
+        chain.cause = row.get("cause")
+        chain.cell = row.get("cell") if chain.cell is None else chain.cell
+        ended.pop(id(chain), None)
+        ended[id(chain)] = chain
+    return list(ended.values())

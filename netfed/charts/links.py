@@ -1,0 +1,89 @@
+"""How busy links were."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from netfed.amounts import DURATIONS, duration, unit
+from netfed.charts.style import blank, figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netfed.results import Results
+    from netfed.utilisation import Floats, Use
+
+_SHADES = [[0.0, "rgba(0,114,178,0.06)"], [1.0, "rgba(0,114,178,1)"]]
+_ROW_PX, _AXES_PX = 20, 110
+
+
+def utilisation(results: Results, most: int = 12) -> Any:
+    """Draw how busy links were: a row a link, the busiest at the top, a field a while, the darker the busier.
+
+    Args:
+        results: Of one run.
+        most: Links shown: the busiest.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+    """
+    from netfed.utilisation import utilisation
+
+    edges_s, uses = utilisation(results)
+    if not uses:
+        return blank("No transfer that took time was recorded.")
+    shown = uses[most - 1 :: -1]
+    in_unit = unit(float(edges_s[-1]), DURATIONS, at_least=2)
+    drawn = figure(_finding(uses, len(shown)), x=f"simulated time ({in_unit})", height=_AXES_PX + _ROW_PX * len(shown))
+    drawn.add_heatmap(
+        x=(edges_s / DURATIONS[in_unit]).tolist(),
+        y=[_name(use) for use in shown],
+        z=[(100 * use.busy).tolist() for use in shown],
+        customdata=[list(_said(edges_s, use)) for use in shown],
+        hovertemplate="%{customdata}<extra></extra>",
+        zmin=0,
+        zmax=100,
+        ygap=2,
+        colorscale=_SHADES,
+        colorbar={
+            "orientation": "h",
+            "y": 1.0,
+            "yanchor": "bottom",
+            "x": 0.0,
+            "xanchor": "left",
+            "len": 0.5,
+            "thickness": 8,
+            "outlinewidth": 0,
+            "ypad": 4,
+            "tickvals": [0, 100],
+            "ticktext": ["idle", "busy"],
+            "tickangle": 0,
+        },
+    )
+    drawn.update_yaxes(type="category", dtick=1, showgrid=False)
+    return drawn
+
+
+def _name(use: Use) -> str:
+    return escape(f"cell {use.cell} {use.link}")
+
+
+def _said(edges_s: Floats, use: Use) -> Iterator[str]:
+    fields = zip(edges_s, edges_s[1:], use.busy, use.transfers, use.rate_bps, strict=False)
+    for begin_s, end_s, busy, transfers, rate_bps in fields:
+        yield "<br>".join(
+            [
+                f"{_name(use)}, {duration(begin_s)} to {duration(end_s)}",
+                f"busy {100 * busy:.0f} % of the time",
+                f"{transfers:.2g} transfers at a time",
+                f"{rate_bps / 1e6:.3g} Mbit/s",
+            ]
+        )
+
+
+def _finding(uses: list[Use], shown: int) -> str:
+    first, *_ = uses
+    most = f"{_name(first)}, {100 * first.mean_busy:.0f} % of the time, {first.mean_transfers:.2g} transfers at a time"
+    left_out = f" ({shown} of {len(uses)} links are shown)" if shown < len(uses) else ""
+    return f"Busiest: {most}{left_out}"

@@ -1,0 +1,73 @@
+"""Where the time of a run went, what bound its transfers, and which keys of its scenario it never felt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from netfed import document
+from netfed.binding import unfelt
+from netfed.bounds import BOUNDS, Carried, carried
+from netfed.chains import chains
+from netfed.critical_path import Parts, Round, critical_paths, largest, total
+from netfed.manifest import RESOLVED, SCENARIO, read_file
+from netfed.notes import idle
+from netfed.results import Results
+from netfed.scenario import loads
+
+_READ = ("t_s", "kind", "device", "cell", "link", "start_s", "cause", "airtime_s", "backhaul_s", "latency_s")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Of a run, as far as it has come.
+
+    Attributes:
+        rounds: With their critical paths.
+        links: Transfers, by link.
+        unfelt: Keys that made no difference, and why.
+    """
+
+    rounds: list[Round]
+    links: dict[str, Carried]
+    unfelt: dict[str, str]
+
+    @cached_property
+    def parts(self) -> Parts:
+        """What the simulated time went to; they add up to it."""
+        return total(this.parts for this in self.rounds)
+
+    @property
+    def bottleneck(self) -> str:
+        """The largest part; empty if no time has passed."""
+        return largest(self.parts)
+
+
+def explain(results: Results) -> Explanation:
+    """Return where the time of a run went.
+
+    Raises:
+        RunFolderError: A file of the run is missing or damaged.
+        ScenarioError: Its scenario needs a plug-in that is not installed.
+    """
+    import pyarrow.compute as pc
+
+    table = results.events("transfer", "compute", "lost")
+    table = table.select([name for name in _READ if name in table.column_names])
+    versions = map(int, results.numbers("version"))
+    rounds = list(critical_paths(chains(table.to_pylist()), list(versions), results.numbers("t_s")))
+    links = dict(carried(table.filter(pc.equal(table["kind"], "transfer"))))
+    causes = set(table["cause"].to_pylist()) if "cause" in table.column_names else set()
+    waited = {part for this in rounds for part in this.parts}
+    waited |= {bound for link in links.values() for bound in BOUNDS if link.seconds[bound] or not link.divided}
+    return Explanation(rounds, links, _without_effect(results, causes | waited))
+
+
+def _without_effect(results: Results, felt: set[str]) -> dict[str, str]:
+    """Return the keys that this run has not felt, and those written ones that no run of such a scenario would feel."""
+    written = document.read(read_file(results.path, SCENARIO, results.manifest.files[SCENARIO]), SCENARIO)
+    name = str(results.path / RESOLVED)
+    return {
+        **dict(unfelt(document.read(results.scenario, name), felt)),
+        **{key: why for key, why in idle(loads(results.scenario, name)) if written.find(key.split(".")) is not None},
+    }

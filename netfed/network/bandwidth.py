@@ -1,0 +1,77 @@
+"""Rates that follow traces: of cells, and of the radios of devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+from simpy import Environment, Event
+
+from netfed.network.medium import Medium
+from netfed.network.steps import Steps
+from netfed.network.traffic import Direction
+from netfed.network.transfer import Transfer
+from netfed.streams import Streams
+
+
+def follow_cell(
+    env: Environment, medium: Medium, cell: int, steps: Steps, nominal_bps: float, since_s: float = 0.0
+) -> None:
+    """Let the capacity of a cell follow a trace from now on.
+
+    Args:
+        env: The clock.
+        medium: What carries the bits of the cell.
+        cell: Of the medium.
+        steps: What a device whose radio has the nominal rate gets while it has the cell for itself.
+        nominal_bps: The rate at which the trace is taken to have been measured: others get as much more or less as
+            their radios are faster or slower.
+        since_s: Moment of the trace at time 0.
+    """
+    _follow(env, steps, since_s, lambda rate_bps: medium.set_capacity(cell, rate_bps / nominal_bps), lambda: True)
+
+
+class Radios:
+    """Lets radios of devices follow traces while they transfer, each device from a moment of its own.
+
+    Args:
+        env: The clock.
+        traces: By direction; in one that is left out rates stay as they are.
+        streams: Draws the moments, addressed by device.
+    """
+
+    def __init__(self, env: Environment, traces: Mapping[Direction, Steps], streams: Streams) -> None:
+        self._env = env
+        self._traces = traces
+        self._streams = streams
+
+    def since_s(self, direction: Direction, device_id: int) -> float:
+        """Return the moment of the trace that a device meets at time 0."""
+        steps = self._traces[direction]
+        return steps.period_s * self._streams.draw(f"trace-{direction}", device_id) if steps.repeat else 0.0
+
+    def follow(self, transfer: Transfer) -> None:
+        """Let a transfer that begins now follow the trace of its direction, if there is one, until it ends."""
+        direction = transfer.way.direction
+        if direction not in self._traces:
+            return
+        since_s, flow = self.since_s(direction, transfer.device.id), transfer.flow
+        _follow(self._env, self._traces[direction], since_s, transfer.retune, lambda: flow.left_bits is None)
+
+
+def _follow(
+    env: Environment, steps: Steps, since_s: float, tune: Callable[[float], None], goes_on: Callable[[], bool]
+) -> None:
+    """Tune something to the present rate now, and to each other one when it begins."""
+    rates = steps.rates(env.now + since_s)
+    _, rate_bps = next(rates)
+    tune(rate_bps)
+
+    def later() -> Generator[Event, Any, None]:
+        for moment_s, rate_bps in rates:
+            yield env.timeout(max(0.0, moment_s - since_s - env.now))
+            if not goes_on():
+                return
+            tune(rate_bps)
+
+    env.process(later())

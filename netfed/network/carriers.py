@@ -1,0 +1,230 @@
+"""What carries the bits of base stations: a medium for each, or one for those whose paths to the cloud share links."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import networkx as nx
+from simpy import Environment
+
+from netfed.errors import ScenarioError
+from netfed.network.backhaul import Edge, paths
+from netfed.network.course import Course, Courses
+from netfed.network.medium import Dedicated, Medium
+from netfed.streams import Streams
+
+if TYPE_CHECKING:
+    from netfed.network.outages import Outages
+    from netfed.network.spec import Network
+
+Place = tuple[Medium, range]
+"""What carries the bits of a base station, and which of its cells are the base station's."""
+
+
+@dataclass(frozen=True)
+class Cable:
+    """Links one behind the other that carry the bits of the same base stations: together they are one.
+
+    Attributes:
+        edges: The links.
+        rate_bps: Of the slowest.
+    """
+
+    edges: tuple[Edge, ...]
+    rate_bps: float
+
+
+@dataclass(frozen=True)
+class Site:
+    """A base station, or some whose paths share links.
+
+    Attributes:
+        base_stations: Their indices.
+        cables: What is between them and the cloud.
+        routes: Which of the cables the bits of each go over. [base station of the site]
+    """
+
+    base_stations: tuple[int, ...]
+    cables: tuple[Cable, ...]
+    routes: tuple[tuple[int, ...], ...]
+
+
+class Carriers:
+    """Makes the media of a network.
+
+    Args:
+        env: The clock.
+        kind: How payloads travel.
+        graph: The cloud, the base stations and their links.
+        streams: The world's randomness.
+
+    Raises:
+        ScenarioError: Something is out of order at times that is not there.
+    """
+
+    def __init__(self, env: Environment, kind: Network, graph: nx.Graph, streams: Streams) -> None:
+        self._env = env
+        self._kind = kind
+        self._streams = streams
+        self._paths = paths(graph, kind)
+        self._rates_bps: dict[Edge, float] = {
+            edge: graph.edges[edge]["link"].rate for path in self._paths for edge in path
+        }
+        self._numbers = {frozenset(edge): number for number, edge in enumerate(graph.edges)}
+        mistakes = [
+            f"network.outages.{index}: {mistake}"
+            for index, outages in enumerate(kind.outages)
+            for mistake in self._absent(outages)
+        ]
+        if mistakes:
+            raise ScenarioError(*mistakes)
+
+    def whole(self) -> list[Place]:
+        """Return what carries bits the whole way, in one direction. [base station]"""
+        places: dict[int, Place] = {}
+        for site in sites(self._paths, self._rates_bps):
+            places |= self._shared(site) or {index: self._own(index) for index in site.base_stations}
+        return [places[index] for index in range(len(self._paths))]
+
+    def access(self) -> list[Place]:
+        """Return what carries bits between base stations and devices, in one direction. [base station]"""
+        places: list[Place] = []
+        for index in range(len(self._paths)):
+            medium = self._kind.medium(self._env, math.inf)
+            Courses.follow(self._env, medium, self._cell_courses(medium, [index]))
+            places.append((medium, range(self._kind.cells)))
+        return places
+
+    def backhaul(self) -> list[Place]:
+        """Return what carries bits over backhauls alone, in one direction. [base station]"""
+        places: dict[int, Place] = {}
+        for site in sites(self._paths, self._rates_bps):
+            places |= self._shared(site, cells=1) or {index: self._wire(index) for index in site.base_stations}
+        return [places[index] for index in range(len(self._paths))]
+
+    def _own(self, index: int) -> Place:
+        """Return a medium of one base station."""
+        cable = self._cable(self._paths[index])
+        medium = self._kind.medium(self._env, cable.rate_bps)
+        courses = [*self._cell_courses(medium, [index]), *self._cable_courses(medium, [cable])]
+        Courses.follow(self._env, medium, courses)
+        return medium, range(self._kind.cells)
+
+    def _wire(self, index: int) -> Place:
+        """Return what carries bits over one backhaul alone: the wire is to them what its airtime is to a cell."""
+        cable = self._cable(self._paths[index])
+        medium: Medium = Dedicated(self._env, math.inf)
+        if cable.rate_bps < math.inf:
+            medium = self._kind.medium(self._env, math.inf)
+        Courses.follow(self._env, medium, self._cable_courses(medium, [Cable(cable.edges, math.inf)]))
+        return medium, range(1)
+
+    def _shared(self, site: Site, cells: int | None = None) -> dict[int, Place] | None:
+        """Return one medium for several base stations; None for a single one, or where nobody slows others down.
+
+        Args:
+            site: The base stations.
+            cells: How many of the medium each has; None: its own, which what takes airtime then takes.
+        """
+        if len(site.base_stations) == 1:
+            return None
+        each = self._kind.cells if cells is None else cells
+        medium = self._kind.mesh(
+            self._env, [cable.rate_bps for cable in site.cables], [route for route in site.routes for _ in range(each)]
+        )
+        if medium is None:
+            return None
+        courses = list(self._cable_courses(medium, site.cables))
+        if cells is None:
+            courses += self._cell_courses(medium, site.base_stations)
+        Courses.follow(self._env, medium, courses)
+        return {
+            index: (medium, range(place * each, (place + 1) * each)) for place, index in enumerate(site.base_stations)
+        }
+
+    def _cable(self, edges: Sequence[Edge]) -> Cable:
+        return Cable(tuple(edges), min(self._rates_bps[edge] for edge in edges))
+
+    def _cell_courses(self, medium: Medium, base_stations: Sequence[int]) -> Iterator[Course]:
+        """Yield what takes airtime of the cells of some base stations: all those of a medium, in order."""
+        kind = self._kind
+        cells = [index * kind.cells + sector for index in base_stations for sector in range(kind.cells)]
+        for place, cell in enumerate(cells):
+            if kind.background is not None:
+                yield Course(kind.background.left(), partial(medium.set_capacity, place, cause="background"))
+            for number, outages in enumerate(kind.outages):
+                if outages.hits_cell(cell):
+                    changes = outages.left(self._streams, f"outages-{number}/cell", cell)
+                    yield Course(changes, partial(medium.set_capacity, place, cause=f"outages-{number}"))
+
+    def _cable_courses(self, medium: Medium, cables: Sequence[Cable]) -> Iterator[Course]:
+        for place, cable in enumerate(cables):
+            state = _State(medium, place, cable.rate_bps)
+            for edge in cable.edges:
+                for number, outages in enumerate(self._kind.outages):
+                    if outages.hits_link(edge):
+                        changes = outages.left(self._streams, f"outages-{number}/link", self._numbers[frozenset(edge)])
+                        yield Course(changes, partial(state.set, (number, edge)))
+
+    def _absent(self, outages: Outages) -> Iterator[str]:
+        count = len(self._paths) * self._kind.cells
+        for cell in outages.cells if outages.cells != "all" else ():
+            if cell >= count:
+                yield f"there is no cell {cell}: they are numbered from 0 to {count - 1}"
+        for link in outages.links if outages.links != "all" else ():
+            if frozenset(link) not in self._numbers:
+                yield f"the topology has no link between {link[0]!r} and {link[1]!r}"
+
+
+class _State:
+    """Whether a cable is in order: while one of its links is not, it carries nothing."""
+
+    def __init__(self, medium: Medium, place: int, rate_bps: float) -> None:
+        self._medium = medium
+        self._place = place
+        self._rate_bps = rate_bps
+        self._down: set[tuple[int, Edge]] = set()
+
+    def set(self, reason: tuple[int, Edge], share: float) -> None:
+        if share > 0:
+            self._down.discard(reason)
+        else:
+            self._down.add(reason)
+        self._medium.set_link(0.0 if self._down else self._rate_bps, self._place)
+
+
+def sites(paths: Sequence[Sequence[Edge]], rates_bps: dict[Edge, float]) -> list[Site]:
+    """Return the base stations, those together that meet on a link whose rate has an end.
+
+    Args:
+        paths: Of each base station. [base station]
+        rates_bps: Of the links.
+    """
+    over: dict[Edge, list[int]] = {}
+    for index, path in enumerate(paths):
+        for edge in path:
+            if rates_bps[edge] < math.inf:
+                over.setdefault(edge, []).append(index)
+    meetings = nx.Graph()
+    meetings.add_nodes_from(range(len(paths)))
+    cables: dict[tuple[int, ...], list[Edge]] = {}
+    for edge, users in over.items():
+        nx.add_path(meetings, users)
+        cables.setdefault(tuple(users), []).append(edge)
+    found = []
+    for group in nx.connected_components(meetings):
+        own = {users: edges for users, edges in cables.items() if users[0] in group}
+        found.append(
+            Site(
+                base_stations=tuple(sorted(group)),
+                cables=tuple(Cable(tuple(edges), min(rates_bps[edge] for edge in edges)) for edges in own.values()),
+                routes=tuple(
+                    tuple(place for place, users in enumerate(own) if index in users) for index in sorted(group)
+                ),
+            )
+        )
+    return found

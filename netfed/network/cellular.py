@@ -1,0 +1,98 @@
+"""A network of radio cells as a user writes it. Light to import: arrays and clocks come in inside methods."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from netfed.network.link_adaptation.scheduler import Scheduler
+from netfed.network.mobility.handover import Handover
+from netfed.network.radio.antenna import Antenna, Sectors
+from netfed.network.radio.buildings import Buildings
+from netfed.network.radio.carrier import Carrier
+from netfed.network.radio.propagation import Propagation
+from netfed.network.spec import LinkClass, Network
+from netfed.units import Fraction, Seconds
+
+if TYPE_CHECKING:
+    from simpy import Environment
+
+    from netfed.network.medium import Medium
+    from netfed.network.mobility.spec import Mobility
+    from netfed.network.network import Network as Links
+    from netfed.network.radio_access import RadioAccess
+    from netfed.network.traffic import Direction
+
+
+@dataclass(frozen=True)
+class Cellular(Network, kind="cellular"):
+    """Rates that follow from the radio: where devices are, what is in between, who interferes (see `radio_access`).
+
+    What is shared is shared as under ``fluid``. A device that takes part is served by the strongest cell when it
+    begins, and changes cells as it moves.
+
+    Attributes:
+        propagation: What lies between base stations and devices.
+        carrier: What they transmit on.
+        backhaul: Links between base stations and the cloud, one each way and base station.
+        antenna: Of the base stations.
+        buildings: Who is behind which walls.
+        scheduler: Who is sent to first.
+        load: Share of a cell's time in which it serves others than the devices: that traffic interferes, and takes
+            airtime.
+        latency: Over the air: 4 ms is what ITU-R M.2410, clause 4.7.1, asks of enhanced mobile broadband, one way.
+        refresh: Between looks at the radio, at the most: signals, cells, interference and rates stay as they are in
+            between.
+        handover: When devices change cells.
+        wraparound: Whether the base stations repeat all around, as 3GPP's evaluations have it: hexagonal grids of 7,
+            19, 37, ... of them.
+    """
+
+    propagation: Propagation
+    carrier: Carrier
+    backhaul: LinkClass
+    antenna: Antenna = field(default_factory=Sectors)
+    buildings: Buildings = field(default_factory=Buildings)
+    scheduler: Scheduler = "round-robin"
+    load: Fraction = 0.0
+    latency: Seconds = 0.004
+    refresh: Seconds = 1.0
+    handover: Handover = field(default_factory=Handover)
+    wraparound: bool = False
+
+    def __post_init__(self) -> None:
+        self.propagation.check_frequency(self.carrier.frequency)
+        self.buildings.check(self.propagation, self.carrier.frequency)
+        if self.backhaul.spread:
+            raise ValueError("backhaul: spread is for access links only")
+        if not 0 <= self.load < 1:
+            raise ValueError("load must be from 0 to less than 1")
+        if not 0 < self.refresh < math.inf:
+            raise ValueError("refresh must be more than 0 s")
+        if not 0 <= self.latency < math.inf:
+            raise ValueError("latency must be 0 s or more")
+
+    @property
+    def cells(self) -> int:
+        """How many cells a base station has: its sectors."""
+        return self.antenna.sectors
+
+    def air(self, direction: Direction) -> LinkClass:
+        """Return what access links have in common: their rates are the radio's."""
+        return LinkClass(rate=math.inf, latency=self.latency)
+
+    def medium(self, env: Environment, backhaul_bps: float) -> Medium:
+        """Return a medium in which transfers slow each other down, and other traffic them all."""
+        from netfed.network.flows import Shared
+
+        medium = Shared(env, backhaul_bps, self.cells)
+        for cell in range(self.cells if self.load else 0):
+            medium.set_capacity(cell, 1.0 - self.load)
+        return medium
+
+    def radio_access(self, network: Links, mobility: Mobility, spacing_m: float) -> RadioAccess:
+        """Return what gives devices their cells and rates."""
+        from netfed.network.radio_access import RadioAccess
+
+        return RadioAccess(self, network, mobility, spacing_m)

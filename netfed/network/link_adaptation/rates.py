@@ -1,0 +1,135 @@
+"""Bits per second of a device that has its cell for itself, by its SINR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netfed.network.link_adaptation.harq import mean_transmissions
+from netfed.network.link_adaptation.mcs import MCS_TABLES, Mcs
+from netfed.network.link_adaptation.numerology import SYMBOLS_PER_SLOT, slot_s
+from netfed.network.link_adaptation.peak_rate import overhead, peak_rate_bps
+from netfed.network.link_adaptation.transport_block import resource_elements, transport_block_bits
+
+if TYPE_CHECKING:
+    from netfed.network.radio.carrier import Carrier
+
+CONTROL_SYMBOLS = 1
+"""OFDM symbols of a downlink slot that carry PDCCH, of 1 to 3 (TS 38.211, clause 7.3.2.2). With these and one symbol of
+reference signals a slot has 14 % of overhead down and 7 % up; TS 38.306, clause 4.1.2, assumes 14 % and 8 %."""
+
+REFERENCE_ELEMENTS = 12
+"""Resource elements of a block and slot that carry demodulation reference signals: one front-loaded symbol (TS 38.211,
+clause 7.4.1.1)."""
+
+
+class Rung(NamedTuple):
+    """A way to fill a slot.
+
+    Attributes:
+        sinr: From which on it works, linear.
+        bits: What the slot then carries.
+        layers: Spatial layers.
+        blocks: Resource blocks.
+        mcs: Modulation and coding scheme.
+    """
+
+    sinr: float
+    bits: float
+    layers: int
+    blocks: int
+    mcs: Mcs
+
+
+class RateLadder:
+    """The rates that a device can have, each from some SINR on.
+
+    Args:
+        ways: In any order; those that need more than another one and carry no more are left out.
+        slots_per_s: For this direction, transmissions that fail not counted.
+
+    Attributes:
+        rungs: From the lowest SINR to the highest.
+        sinr: What each needs. [rung]
+        rate_bps: What it gives; before the first rung, 0. [rung + 1]
+    """
+
+    def __init__(self, ways: Iterable[Rung], slots_per_s: float) -> None:
+        self.rungs: list[Rung] = []
+        most_bits = 0.0
+        for way in sorted(ways, key=lambda way: (way.sinr, -way.bits)):
+            if way.bits > most_bits:
+                self.rungs.append(way)
+                most_bits = way.bits
+        self.sinr = np.array([rung.sinr for rung in self.rungs], np.float32)
+        self.rate_bps = np.array([0.0, *(rung.bits * slots_per_s for rung in self.rungs)])
+
+    def rates_bps(self, sinr: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return each device's rate.
+
+        Args:
+            sinr: At full power over the whole carrier in one layer, linear. [device]
+        """
+        rates_bps: NDArray[np.float64] = self.rate_bps[np.searchsorted(self.sinr, sinr, side="right")]
+        return rates_bps
+
+    def rung(self, sinr: float) -> Rung | None:
+        """Return how a device transmits; None where it cannot."""
+        reached = int(np.searchsorted(self.sinr, np.float32(sinr), side="right"))
+        return self.rungs[reached - 1] if reached else None
+
+
+def downlink_ladder(carrier: Carrier) -> RateLadder:
+    """Return the rates of a downlink.
+
+    The base station spreads its power over the whole carrier and over as many layers as pay, of equal strength.
+    """
+    return _ladder(carrier, uplink=False, allocations=[carrier.resource_blocks])
+
+
+def uplink_ladder(carrier: Carrier) -> RateLadder:
+    """Return the rates of an uplink.
+
+    A device that is too weak for the whole carrier gathers its power on a half of it, a quarter and so on, down to one
+    resource block; where power control would have it transmit less on fewer blocks, commands from the base station
+    are taken to make up for it (TS 38.213, clause 7.1.1). Its flow is charged for the airtime of the whole carrier.
+    """
+    blocks = carrier.resource_blocks
+    return _ladder(carrier, uplink=True, allocations=[blocks >> halvings for halvings in range(blocks.bit_length())])
+
+
+def _ladder(carrier: Carrier, *, uplink: bool, allocations: Sequence[int]) -> RateLadder:
+    share = carrier.uplink_share if uplink else carrier.downlink_share
+    slots_per_s = share / slot_s(carrier.subcarrier_spacing) / mean_transmissions(carrier.transmissions)
+    return RateLadder(_ways(carrier, uplink, allocations), slots_per_s)
+
+
+def _ways(carrier: Carrier, uplink: bool, allocations: Sequence[int]) -> Iterator[Rung]:
+    """Yield each choice of layers, resource blocks and MCS.
+
+    Total power is the same for all of them: more layers have less of it each, fewer blocks have more.
+    A small transport block is rounded up to 24 bits, and so coded more weakly than its MCS says: no more is counted
+    than the MCS says, nor more than the device supports (TS 38.214, clause 5.1.3).
+    """
+    table = MCS_TABLES[carrier.uplink_mcs if uplink else carrier.downlink_mcs]
+    most_layers = carrier.uplink_layers if uplink else carrier.downlink_layers
+    symbols = SYMBOLS_PER_SLOT - (0 if uplink else CONTROL_SYMBOLS)
+    supported_bits = slot_s(carrier.subcarrier_spacing) * peak_rate_bps(
+        carrier.resource_blocks,
+        carrier.subcarrier_spacing,
+        most_layers,
+        max(mcs.modulation_order for mcs in table),
+        overhead(carrier.frequency, uplink=uplink),
+    )
+    for layers in range(1, most_layers + 1):
+        for blocks in allocations:
+            elements = resource_elements(blocks, symbols, REFERENCE_ELEMENTS, carrier.extra_overhead)
+            power_share = layers * blocks / carrier.resource_blocks
+            for mcs in table:
+                block_bits = transport_block_bits(elements, mcs.modulation_order, mcs.code_rate, layers)
+                nominal_bits = elements * layers * mcs.efficiency
+                bits = min(block_bits, nominal_bits, supported_bits)
+                yield Rung(power_share * 10 ** (mcs.sinr_db / 10), bits, layers, blocks, mcs)

@@ -1,0 +1,1 @@
+"""Where devices are, and which cell serves them."""

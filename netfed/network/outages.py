@@ -1,0 +1,121 @@
+"""When cells and links are out of order. Light to import."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal
+
+from netfed.network.course import Change
+from netfed.plugin import Plugin
+from netfed.streams import Streams
+from netfed.units import Seconds
+
+
+class Outages(Plugin):
+    """Times in which some cells or links carry nothing: what is under way there waits.
+
+    Attributes:
+        cells: By number: those of the first base station come first; ``all`` of them.
+        links: Of the topology's graph, each by the names of its two ends; ``all`` of them.
+    """
+
+    cells: tuple[int, ...] | Literal["all"]
+    links: tuple[tuple[str, str], ...] | Literal["all"]
+
+    def hits_cell(self, cell: int) -> bool:
+        """Return whether it is about a cell."""
+        return self.cells == "all" or cell in self.cells
+
+    def hits_link(self, ends: Collection[str]) -> bool:
+        """Return whether it is about the link between two sites."""
+        return self.links == "all" or any(set(link) == set(ends) for link in self.links)
+
+    def left(self, streams: Streams, name: str, number: int) -> Iterator[Change]:
+        """Yield 0 when an outage begins, 1 when it ends.
+
+        Args:
+            streams: The world's randomness.
+            name: Of the stream, where there is one.
+            number: Of the cell or of the link.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Scheduled(Outages, kind="scheduled"):
+    """Outages at given times: of all these cells and links at once.
+
+    Attributes:
+        cells: By number: those of the first base station come first; ``all`` of them.
+        links: Of the topology's graph, each by the names of its two ends; ``all`` of them.
+        start: When the first begins.
+        duration: How long each lasts.
+        every: From the beginning of one to that of the next; null: there is one.
+    """
+
+    start: Seconds
+    duration: Seconds
+    every: Seconds | None = None
+    cells: tuple[int, ...] | Literal["all"] = ()
+    links: tuple[tuple[str, str], ...] | Literal["all"] = ()
+
+    def __post_init__(self) -> None:
+        _check_whom(self)
+        if not 0 <= self.start < math.inf:
+            raise ValueError("start must be 0 s or more")
+        if not 0 < self.duration < math.inf:
+            raise ValueError("duration must be more than 0 s")
+        if self.every is not None and not self.duration < self.every < math.inf:
+            raise ValueError("every must be more than duration")
+
+    def left(self, streams: Streams, name: str, number: int) -> Iterator[Change]:
+        """Yield 0 when an outage begins, 1 when it ends."""
+        for index in range(1) if self.every is None else count():
+            begin_s = self.start + index * (self.every or 0.0)
+            yield begin_s, 0.0
+            yield begin_s + self.duration, 1.0
+
+
+@dataclass(frozen=True)
+class Random(Outages, kind="random"):
+    """Outages at random: each cell and each link fails and is repaired by itself.
+
+    The times between are exponentially distributed, as in the standard model of reliability: of the time, the share
+    between / (between + duration) is without an outage (alternating renewal process: Ross, Introduction to Probability
+    Models, chapter 7).
+
+    Attributes:
+        cells: By number: those of the first base station come first; ``all`` of them.
+        links: Of the topology's graph, each by the names of its two ends; ``all`` of them.
+        between: Mean time from the end of one to the beginning of the next, and to that of the first.
+        duration: Mean time that one lasts.
+    """
+
+    between: Seconds
+    duration: Seconds
+    cells: tuple[int, ...] | Literal["all"] = ()
+    links: tuple[tuple[str, str], ...] | Literal["all"] = ()
+
+    def __post_init__(self) -> None:
+        _check_whom(self)
+        for name in ("between", "duration"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be more than 0 s")
+
+    def left(self, streams: Streams, name: str, number: int) -> Iterator[Change]:
+        """Yield 0 when an outage begins, 1 when it ends."""
+        now_s = 0.0
+        for index in count():
+            for mean_s, share, draw in ((self.between, 0.0, 2 * index), (self.duration, 1.0, 2 * index + 1)):
+                now_s -= mean_s * math.log(streams.draw(name, number, draw))
+                yield now_s, share
+
+
+def _check_whom(outages: Outages) -> None:
+    if not (outages.cells or outages.links):
+        raise ValueError("cells or links must say what is out of order")
+    if outages.cells != "all" and any(cell < 0 for cell in outages.cells):
+        raise ValueError("cells are numbered from 0")

@@ -1,0 +1,80 @@
+"""A payload on its way over a device's radio, and what may happen to it there: other rates, other cells, its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from simpy import Environment, Event
+
+from netfed.errors import TransferLost
+
+if TYPE_CHECKING:
+    from netfed.network.population import Device
+    from netfed.network.span import Way
+
+
+class Transfer:
+    """Bits of a payload under way between a device and its base station.
+
+    Args:
+        env: The clock.
+        ways: What it may share with others. [base station]
+        device: At the end of its radio link.
+        bits: How many there are.
+        radio_bps: Rate of the device's radio while it has the cell for itself.
+
+    Attributes:
+        device: See above.
+        way: That of the base station that serves it.
+        sector: Which of its cells does.
+        flow: The bits, wherever they are.
+    """
+
+    __slots__ = ("_env", "_radio_bps", "_served_from_s", "_ways", "device", "flow", "sector", "way")
+
+    def __init__(self, env: Environment, ways: Sequence[Way], device: Device, bits: int, radio_bps: float) -> None:
+        self.device = device
+        self.way = way = ways[device.base_station]
+        self.sector = device.sector
+        self._env = env
+        self._ways = ways
+        self._radio_bps = radio_bps
+        self._served_from_s = env.now
+        self.flow = way.medium.start(bits, radio_bps, way.cells[self.sector], limit_bps=way.limit_bps)
+        way.traffic.begin(way.direction, way.base_station, self.flow)
+
+    def retune(self, radio_bps: float) -> None:
+        """Go on at another rate of the radio; at 0 the transfer waits."""
+        self._radio_bps = radio_bps
+        if self._env.now >= self._served_from_s:
+            self.way.medium.retune(self.flow, radio_bps)
+
+    def hand_over(self, base_station: int, sector: int, radio_bps: float, interruption_s: float = 0.0) -> None:
+        """Go on in another cell with the bits that have not left yet; if all have, nothing changes.
+
+        Args:
+            base_station: The cell's.
+            sector: Which of the base station's cells it is.
+            radio_bps: Rate of the device's radio there.
+            interruption_s: How long there is no service in between.
+        """
+        if self.flow.left_bits is not None:
+            return
+        source, self.way, self.sector = self.way, self._ways[base_station], sector
+        self.way.medium.take_over(self.flow, self.way.cells[sector], 0.0 if interruption_s > 0 else radio_bps)
+        source.traffic.move(source.direction, source.base_station, base_station, self.flow)
+        self._radio_bps = radio_bps
+        self._served_from_s = self._env.now + interruption_s
+        if interruption_s > 0:
+            self._env.timeout(interruption_s).callbacks.append(self._resume)
+
+    def lose(self, cause: str) -> None:
+        """Break the connection, unless all bits have left: whoever sends the payload meets `TransferLost`."""
+        if self.flow.left_bits is None:
+            self.way.medium.stop(self.flow)
+            self.flow.finished.fail(TransferLost(cause))
+            self.flow.finished.defused = True
+
+    def _resume(self, _: Event) -> None:
+        self.retune(self._radio_bps)

@@ -1,0 +1,122 @@
+"""What a flow's time went to: its airtime, what held it behind the radio, and waiting for its cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simpy import Environment
+
+from netfed.network.flows import Meshed, Shared
+from netfed.network.medium import Dedicated, Flow, Medium
+
+RATES = st.sampled_from([1e6, 3e6, 7e6, 20e6, 50e6])
+LIMITS = st.sampled_from([math.inf, math.inf, 2e6, 5e6])
+FLOW = st.tuples(st.integers(0, 30), st.integers(1, 10**7), RATES, st.integers(0, 2), st.sampled_from([1.0, 2.5]), LIMITS)
+CHANGE = st.tuples(st.integers(0, 60), st.sampled_from(["link", "radio", "cell"]), st.integers(0, 5), RATES)
+MEDIA: dict[str, Callable[[Environment], Medium]] = {
+    "dedicated": lambda env: Dedicated(env, 8e6, 3),
+    "shared": lambda env: Shared(env, 8e6, 3),
+    "meshed": lambda env: Meshed(env, [8e6, 6e6, 4e6], [(0,), (0, 1), (1, 2)]),
+}
+
+
+class Watch:
+    """Looks at all rates after each event, and adds up, until the next one, what holds whom."""
+
+    def __init__(self, medium: Medium, env: Environment) -> None:
+        self.medium, self.env = medium, env
+        self.flows: list[Flow] = []
+        self.ended_s: dict[Flow, float] = {}
+        self.held_s: dict[Flow, float] = {}
+
+    def play(self) -> None:
+        while (next_s := self.env.peek()) < math.inf:
+            for flow, held in self.held():
+                self.held_s[flow] = self.held_s.get(flow, 0.0) + held * (next_s - self.env.now)
+            self.env.step()
+            for flow in self.flows:
+                if flow.left_bits is not None:
+                    self.ended_s.setdefault(flow, self.env.now)
+
+    def held(self) -> list[tuple[Flow, float]]:
+        """Of each flow that something else than its cell's airtime holds: the share of airtime that it does without."""
+        found = []
+        for cell in range(3):
+            live = [flow for flow in self.flows if flow.cell == cell and flow.left_bits is None and flow.radio_bps]
+            used = {flow: self.medium.rate_bps(flow) / flow.radio_bps for flow in live}
+            full = math.isclose(sum(used.values()), 1.0, rel_tol=1e-9)
+            most = max((used[flow] / flow.weight for flow in live), default=0.0)
+            for flow in live:
+                if isinstance(self.medium, Dedicated):
+                    free = math.isclose(used[flow], 1.0, rel_tol=1e-9)
+                else:
+                    free = full and math.isclose(used[flow] / flow.weight, most, rel_tol=1e-9)
+                if not free:
+                    found.append((flow, 1 - used[flow]))
+        return found
+
+
+@pytest.mark.parametrize("kind", MEDIA)
+@given(st.lists(FLOW, min_size=1, max_size=7), st.lists(CHANGE, max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_what_holds_a_flow_is_what_its_rates_show(kind: str, flows: list[tuple], changes: list[tuple]) -> None:
+    env = Environment()
+    medium = MEDIA[kind](env)
+    watch = Watch(medium, env)
+
+    def start(after: int, bits: int, radio_bps: float, cell: int, weight: float, limit_bps: float) -> object:
+        yield env.timeout(after / 10)
+        watch.flows.append(medium.start(bits, radio_bps, cell, weight, limit_bps))
+
+    def change(after: int, what: str, which: int, rate_bps: float) -> object:
+        yield env.timeout(after / 10 + 0.037)
+        if what == "link":
+            medium.set_link(rate_bps)
+        elif which < len(watch.flows):
+            flow = watch.flows[which]
+            medium.take_over(flow, flow.cell if what == "radio" else which % 3, rate_bps)
+
+    for flow in flows:
+        env.process(start(*flow))
+    for one in changes:
+        env.process(change(*one))
+    watch.play()
+    for flow in watch.flows:
+        assert flow.held_s == pytest.approx(watch.held_s.get(flow, 0.0), rel=1e-6, abs=1e-6)
+
+
+def test_a_flow_that_is_alone_is_either_on_the_air_or_held() -> None:
+    env = Environment()
+    medium = Shared(env, 8e6)
+    flow = medium.start(16_000_000, 20e6)
+    env.run()
+    assert env.now == pytest.approx(2.0)
+    assert (flow.airtime_s, flow.held_s) == pytest.approx((0.8, 1.2))
+
+
+def test_waiting_for_the_cell_is_not_being_held() -> None:
+    env = Environment()
+    medium = Shared(env, 100e6)
+    flows = [medium.start(10_000_000, 10e6) for _ in range(3)]
+    env.run()
+    assert [flow.held_s for flow in flows] == [0.0, 0.0, 0.0]
+    assert [flow.airtime_s for flow in flows] == [1.0, 1.0, 1.0]
+
+
+def test_an_outage_of_the_backhaul_holds_and_one_of_the_cell_does_not() -> None:
+    for medium_of in (MEDIA["dedicated"], MEDIA["shared"]):
+        for strike, held_s in (("link", 3.0), ("cell", 0.0)):
+            env = Environment()
+            medium = medium_of(env)
+            flow = medium.start(4_000_000, 4e6)
+            for at_s, share in ((0.5, 0.0), (3.5, 1.0)):
+                env.run(until=at_s)
+                medium.set_link(8e6 * share) if strike == "link" else medium.set_capacity(0, share)
+            env.run()
+            assert env.now == pytest.approx(4.0)
+            assert flow.held_s == pytest.approx(held_s)

@@ -1,0 +1,285 @@
+"""Devices that take part find their cells, are looked at every so often, and change cells, with their transfers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netfed.errors import TransferLost
+from netfed.network.cellular import Cellular
+from netfed.network.link_adaptation.rates import downlink_ladder
+from netfed.network.mobility.handover import Handover, RadioLinkFailure
+from netfed.network.mobility.spec import Mobility, RandomWaypoint
+from netfed.network.network import Network
+from netfed.network.population import Device
+from netfed.network.radio.antenna import Omnidirectional
+from netfed.network.radio.carrier import Fr1MidBand, Fr3Lower
+from netfed.network.radio.outdoor import UrbanMacro
+from netfed.network.spec import LinkClass
+
+BACKHAUL = LinkClass(rate=math.inf)
+URBAN = Cellular(propagation=UrbanMacro(), carrier=Fr3Lower(), backhaul=BACKHAUL)
+Build = Callable[..., Network]
+
+
+class Payload:
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+
+
+def begin(network: Network, ids: list[int]) -> None:
+    network.attach(np.array(ids))
+    for device in ids:
+        network.join(device)
+
+
+def sent(network: Network, device: int, bits: int, direction: str = "uplink") -> Any:
+    """Start a transfer; the value of the process is its duration, or what it was lost to."""
+
+    def sending() -> Any:
+        start_s = network.env.now
+        try:
+            yield from getattr(network, direction)(Device(network.population, device, 0)).send(Payload(bits))
+        except TransferLost as loss:
+            return loss.cause
+        return network.env.now - start_s
+
+    return network.env.process(sending())
+
+
+def gains_db(network: Network, ids: list[int], now_s: float) -> Any:
+    return network.radio_access._gain_db(np.array(ids), now_s)
+
+
+def test_the_strongest_cell_serves_and_its_sinr_gives_the_rate(build: Build) -> None:
+    network = build(URBAN, base_stations=7, count=40)
+    ids = list(range(40))
+    begin(network, ids)
+    cells = np.argmax(gains_db(network, ids, 0.0), axis=1)
+    population = network.population
+    assert (population.base_station * 3 + population.sector).tolist() == cells.tolist()
+    assert len(set(cells.tolist())) > 8
+    steps = downlink_ladder(URBAN.carrier).rate_bps
+    assert set(population.rate_down_bps.tolist()) <= set(steps.tolist())
+    assert len(set(population.rate_down_bps.tolist())) > 5
+    assert (population.rate_up_bps < population.rate_down_bps).all()
+
+
+def test_nobody_else_changes_a_device_that_begins_alone(build: Build) -> None:
+    few, many = build(URBAN, base_stations=7, count=5), build(URBAN, base_stations=7, count=500)
+    for network in (few, many):
+        begin(network, [3])
+    assert gains_db(few, [3], 7.0).tolist() == gains_db(many, [3], 7.0).tolist()
+    assert few.population.rate_up_bps[3] == many.population.rate_up_bps[3] > 0
+
+
+def test_the_budget_tells_what_a_device_gets(build: Build) -> None:
+    network = build(replace(URBAN, load=0.3), base_stations=7, count=9)
+    budget = {term.name: term.value for term in network.radio_access.budget(4, 0.0)}
+    begin(network, [4])
+    assert budget["rate, down"] == network.population.rate_down_bps[4]
+    assert budget["rate, up"] == network.population.rate_up_bps[4]
+    assert budget["base station"] * 3 + budget["sector"] == np.argmax(gains_db(network, [4], 0.0))
+    assert budget["gain"] == pytest.approx(gains_db(network, [4], 0.0).max(), abs=1e-4)
+    signal_dbm = budget["transmit power, down"] + budget["gain"] + budget["gain of beams"]
+    assert budget["SINR, down"] < signal_dbm - budget["noise, down"]
+
+
+def test_load_of_others_takes_airtime_and_interferes(build: Build) -> None:
+    rates = {}
+    for load in (0.0, 0.6):
+        network = build(replace(URBAN, load=load), base_stations=7, count=30)
+        begin(network, list(range(30)))
+        rates[load] = network.population.rate_down_bps.mean()
+    assert rates[0.6] < rates[0.0]
+    alone = build(replace(URBAN, load=0.5, latency=0.0), count=4)
+    begin(alone, [2])
+    bits = int(10 * alone.population.rate_up_bps[2])
+    sending = sent(alone, 2, bits)
+    alone.env.run(sending)
+    assert sending.value == pytest.approx(20.0, rel=1e-6)
+
+
+def test_a_busy_neighbour_interferes_from_the_next_look_on(build: Build) -> None:
+    network = build(URBAN, base_stations=7, count=60)
+    begin(network, list(range(60)))
+    quiet_bps = network.population.rate_down_bps.copy()
+    for device in range(60):
+        sent(network, device, 10**12, "downlink")
+    network.env.run(0.9)
+    assert network.population.rate_down_bps.tolist() == quiet_bps.tolist()
+    network.env.run(1.1)
+    assert network.radio_access.load["downlink"].max() == pytest.approx(1.0)
+    assert 0 < network.radio_access.load["downlink"].sum() <= 21
+    assert network.population.rate_down_bps.mean() < 0.9 * quiet_bps.mean()
+    network.check_conservation()
+
+
+def test_the_radio_sleeps_while_nobody_takes_part(build: Build) -> None:
+    network = build(URBAN, base_stations=7, count=5)
+    begin(network, [1, 2])
+    network.env.run(3.5)
+    for device in (1, 2):
+        network.leave(device)
+    network.env.run()
+    assert network.env.now == 4.0
+    begin(network, [1])
+    network.env.run(11.5)
+    assert network.radio_access._measured_s == 11.0
+
+
+# A device drives past three cells.
+
+
+class Drive(Mobility):
+    """East along y = 0 from x = 0."""
+
+    def trajectories(self, start_m: Any, area: Any, streams: Any) -> Any:
+        return self
+
+    def positions_m(self, ids: Any, now_s: float) -> Any:
+        return np.array([[20.0 * now_s, 0.0]] * len(np.asarray(ids)))
+
+
+class Plain(UrbanMacro):
+    """No shadowing, always line of sight, 40 dB a decade."""
+
+    def path_loss_db(self, distance_m: Any, height_m: Any, frequency_hz: float, environment_m: Any = 1.0) -> Any:
+        loss_db = 20 + 40 * np.log10(np.maximum(distance_m, 1.0))
+        return loss_db, loss_db
+
+    def los_sigma_db(self, distance_m: Any, height_m: Any, frequency_hz: float) -> float:
+        return 0.0
+
+    def los_probability(self, distance_m: Any, height_m: Any) -> Any:
+        return np.ones_like(distance_m)
+
+
+A3 = Handover(offset=1.0, hysteresis=3.0, time_to_trigger=0.5, interruption=0.2, failure=None)
+ROAD = Cellular(
+    propagation=Plain(), carrier=Fr1MidBand(), backhaul=BACKHAUL, antenna=Omnidirectional(), handover=A3, latency=0.0
+)
+
+
+@pytest.fixture
+def road(monkeypatch: pytest.MonkeyPatch, build: Build) -> Build:
+    """Return a function that builds a network of three base stations in a row, 400 m apart."""
+    sites_m = np.array([[0.0, 0.0], [400.0, 0.0], [800.0, 0.0]])
+    monkeypatch.setattr("netfed.network.network.positions_m", lambda graph: sites_m)
+    monkeypatch.setattr("netfed.network.radio_access.positions_m", lambda graph: sites_m)
+    return lambda kind=ROAD, **devices: build(kind, base_stations=3, count=2, mobility=Drive(), **devices)
+
+
+def handovers(network: Network) -> list[dict[str, Any]]:
+    return [row for row in network.recorder.take() if row["kind"] == "handover"]
+
+
+def test_a3_hands_over_where_the_condition_says(road: Build) -> None:
+    """40 log10(d / (400 - d)) = 4 dB at d = 222.9 m, 11.14 s from the first base station, and 400 m on."""
+    network = road()
+    begin(network, [0])
+    network.env.run(45.0)
+    ratio = 10 ** (4 / 40)
+    crossing_s = [(400 * ratio / (1 + ratio) + 400 * cell) / 20 for cell in (0, 1)]
+    rows = handovers(network)
+    assert [(row["source_cell"], row["target_cell"]) for row in rows] == [(0, 1), (1, 2)]
+    for row, at_s in zip(rows, crossing_s, strict=True):
+        assert at_s + 0.5 <= row["t_s"] <= at_s + 0.5 + 0.5  # samples are half a second apart
+        assert row["cell"] == row["target_cell"]
+
+
+def test_a_transfer_is_carried_over_with_all_its_bits(road: Build) -> None:
+    network = road()
+    begin(network, [0])
+    bits = int(30 * network.population.rate_up_bps[0])
+    sending = sent(network, 0, bits)
+    network.env.run(sending)
+    rows = network.recorder.take()
+    (transfer,) = (row for row in rows if row["kind"] == "transfer")
+    assert (transfer["bits"], transfer["delivered"], transfer["cell"]) == (bits, True, 2)
+    carried = [network.traffic.tally("uplink", base_station).sent for base_station in range(3)]
+    assert sum(carried) == bits
+    assert min(carried) > 0
+    network.check_conservation()
+
+
+def test_between_two_cells_nothing_is_sent(road: Build) -> None:
+    network = road()
+    begin(network, [0])
+    sent(network, 0, 10**12)
+    network.env.run(12.01)
+    assert [row["t_s"] for row in handovers(network)] == [12.0]
+    (transfer,) = network.transfers
+    sent_bits = transfer.flow.sent_bits
+    network.env.run(12.19)
+    assert transfer.flow.sent_bits == sent_bits
+    network.env.run(12.21)
+    assert transfer.flow.sent_bits > sent_bits
+
+
+def test_a_handover_may_lose_the_transfer(road: Build) -> None:
+    network = road(replace(ROAD, handover=replace(A3, transfers="lose")))
+    begin(network, [0])
+    sending = sent(network, 0, 10**12)
+    network.env.run(sending)
+    assert (sending.value, network.env.now) == ("handover", 12.0)
+    network.check_conservation()
+
+
+def test_a_failing_link_loses_the_transfer(road: Build) -> None:
+    """Nobody is heard from 10^6 m away: the link fails at once, and is lost after a second."""
+    far = replace(ROAD, handover=replace(A3, failure=RadioLinkFailure(after=1.0)))
+    network = road(far)
+    network.env.run(50000.0)
+    begin(network, [0])
+    assert network.population.rate_up_bps[0] == 0
+    sending = sent(network, 0, 1000)
+    network.env.run(sending)
+    assert sending.value == "radio-link-failure"
+    assert 50001.0 <= network.env.now <= 50002.0
+    assert handovers(network)[0]["cause"] == "radio-link-failure"
+    network.check_conservation()
+
+
+def test_a_link_that_works_one_way_alone_fails_too(road: Build) -> None:
+    """A device of 0.1 uW hears its cell well, and is heard in no resource block."""
+    weak = replace(ROAD, carrier=replace(Fr1MidBand(), device_transmit_power=-40.0))
+    network = road(replace(weak, handover=replace(A3, failure=RadioLinkFailure(after=1.0))))
+    network.env.run(9.0)
+    begin(network, [0])
+    assert network.population.rate_up_bps[0] == 0 < network.population.rate_down_bps[0]
+    sending = sent(network, 0, 1000)
+    network.env.run(sending)
+    assert (sending.value, network.env.now) == ("radio-link-failure", 10.5)
+
+
+def test_proportional_fair_is_worth_more_to_many(build: Build) -> None:
+    rates = {}
+    for scheduler in ("round-robin", "proportional-fair"):
+        network = build(replace(URBAN, scheduler=scheduler), base_stations=1, count=30)
+        begin(network, list(range(30)))
+        for device in range(30):
+            sent(network, device, 10**12)
+        network.env.run(1.5)
+        rates[scheduler] = network.population.rate_up_bps.copy()
+    assert (rates["proportional-fair"] > 1.2 * rates["round-robin"])[rates["round-robin"] > 0].all()
+
+
+def test_moving_devices_change_cells(build: Build) -> None:
+    network = build(URBAN, base_stations=7, count=50, mobility=RandomWaypoint((30.0, 30.0)))
+    begin(network, list(range(50)))
+    network.env.run(30.0)
+    assert len(handovers(network)) > 20
+
+
+def test_what_does_not_go_together_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"uma is for 0\.5 to 100 GHz, not 140"):
+        replace(URBAN, carrier=replace(Fr3Lower(), frequency=140e9))
+    for name, value in {"load": 1.0, "refresh": 0.0, "latency": math.inf, "backhaul": LinkClass(1e9, 0.5)}.items():
+        with pytest.raises(ValueError, match=name):
+            replace(URBAN, **{name: value})

@@ -1,0 +1,156 @@
+"""What a run folder explains: totals, transfers, keys without effect, as text and as JSON."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netfed import document
+from netfed.binding import unfelt
+from netfed.explanation import explain
+from netfed.results import Results
+from tests.conftest import SMALL
+from tests.recorded import a_round, record
+from tests.unit.conftest import Netfed
+
+FLUID = """\
+scheme: {kind: fedavg, rounds: 1, cohort: 2, deadline: 20 s}
+network:
+  kind: fluid
+  uplink: {rate: 1 Mbit/s, loss: 0.1}
+  downlink: {rate: 1 Mbit/s}
+  backhaul: {rate: 1 Mbit/s}
+"""
+GIVEN = SMALL.replace("scheme: {kind: fedavg, rounds: 3, cohort: 4}\n", "").replace("network: ideal\n", FLUID)
+
+
+def transfer(device: int, link: str, start_s: float, t_s: float, **more: float) -> dict[str, Any]:
+    row = {"t_s": t_s, "kind": "transfer", "device": device, "cell": 0, "link": link, "start_s": start_s, "bits": 8e3}
+    return {**row, "latency_s": 0.0, "backhaul_s": 0.0, **more}
+
+
+EVENTS = [
+    transfer(1, "downlink", 0.0, 2.0, airtime_s=1.5, latency_s=0.5),
+    transfer(2, "downlink", 0.0, 3.0, airtime_s=0.5, latency_s=0.5),
+    {"t_s": 4.0, "kind": "compute", "device": 1, "start_s": 2.0},
+    {"t_s": 4.0, "kind": "compute", "device": 2, "start_s": 3.0},
+    transfer(1, "uplink", 4.0, 5.0, airtime_s=1.0),
+    transfer(2, "uplink", 4.0, 14.0, airtime_s=4.0),
+]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Results:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    return record(tmp_path, [a_round(0, 0.0, 0.5), a_round(1, 14.0, 0.8)], EVENTS, resolved=GIVEN)
+
+
+def test_a_run_is_the_sum_of_its_rounds(run: Results) -> None:
+    explanation = explain(run)
+    assert explanation.parts == {
+        "downlink radio": 0.5,
+        "downlink cell share": 2.0,
+        "downlink latency": 0.5,
+        "compute": 1.0,
+        "uplink radio": 4.0,
+        "uplink cell share": 6.0,
+    }
+    assert explanation.bottleneck == "uplink cell share"
+    assert sum(explanation.parts.values()) == 14
+
+
+def test_transfers_are_bound_by_what_took_most_of_their_time(run: Results) -> None:
+    links = explain(run).links
+    assert links["uplink"].bound == {"radio": 1, "cell share": 1, "backhaul": 0, "latency": 0}
+    assert links["downlink"].bound == {"radio": 1, "cell share": 1, "backhaul": 0, "latency": 0}
+    assert links["downlink"].seconds == {"radio": 2.0, "cell share": 2.0, "backhaul": 0.0, "latency": 1.0}
+
+
+def test_keys_that_were_not_felt_are_named(run: Results) -> None:
+    assert explain(run).unfelt == {
+        "scheme.deadline": "no update was late",
+        "network.uplink.loss": "no upload broke",
+        "network.backhaul.rate": "no transfer waited for the backhaul",
+        "task.split.cloud": "nobody learns from the cloud's share, since there is no pretraining",
+    }
+
+
+@pytest.mark.parametrize(
+    ("felt", "named"),
+    [
+        ((), ["scheme.deadline", "devices.availability", "network.kind"]),
+        (("late", "cell share", "unavailable"), []),
+        (("late", "cell share", "waiting for devices"), []),
+    ],
+)
+def test_a_key_is_felt_by_what_it_brings(felt: tuple[str, ...], named: list[str]) -> None:
+    resolved = "scheme: {deadline: 1 s}\nnetwork: {kind: fluid, uplink: {loss: 0.0}}\n"
+    resolved += "devices: {availability: {kind: windows}, battery: null, dropout: {upload: 0.0}}\n"
+    assert [key for key, _ in unfelt(document.read(resolved, "s.yaml"), felt)] == named
+
+
+def test_devices_that_can_always_be_reached_are_nothing_to_feel() -> None:
+    resolved = "network: {kind: fixed}\ndevices: {availability: {kind: always}}"
+    assert not list(unfelt(document.read(resolved, "s.yaml"), ()))
+
+
+def test_what_was_not_recorded_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    bare = [{name: value for name, value in row.items() if not name.endswith(("airtime_s",))} for row in EVENTS]
+    explanation = explain(record(tmp_path, [a_round(1, 14.0, 0.8)], bare, resolved=GIVEN))
+    assert explanation.bottleneck == "uplink"
+    assert explanation.links["uplink"].divided == 0
+    assert "network.backhaul.rate" not in explanation.unfelt
+
+
+def test_a_run_without_events_has_only_its_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    explanation = explain(record(tmp_path, [a_round(0, 7.0, 0.5)], [], resolved=GIVEN))
+    assert (explanation.parts, explanation.links) == ({"cloud": 7}, {})
+
+
+def test_the_verb_tells_it_in_words_and_in_json(netfed: Netfed, run: Results) -> None:
+    done = netfed("explain", run.path)
+    assert done.code == 0
+    assert "bottleneck: uplink cell share, 42.9 % of 14 s" in done.out
+    assert "  uplink    2: 1 radio, 1 cell share" in done.out
+    assert "  scheme.deadline: no update was late" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+    asked = netfed("explain", run.path, "--json")
+    assert asked.err == done.out
+    assert asked.json["bottleneck"] == "uplink cell share"
+    assert asked.json["parts_s"]["uplink radio"] == 4.0
+    assert [this["round"] for this in asked.json["rounds"]] == [0, 1]
+    assert asked.json["transfers"]["uplink"]["count"] == 2
+
+
+def test_one_round_is_told_step_by_step(netfed: Netfed, run: Results) -> None:
+    done = netfed("explain", run.path, "--round", 1, "--json")
+    assert [leg["name"] for leg in done.json["legs"]] == ["downlink", "compute", "uplink"]
+    assert done.json["legs"][2] == {
+        "name": "uplink",
+        "device": 2,
+        "cell": 0,
+        "start_s": 4.0,
+        "end_s": 14.0,
+        "parts_s": {"uplink radio": 4.0, "uplink cell share": 6.0},
+    }
+    assert "round 1: 14 s, bottleneck uplink cell share" in done.err
+    assert "      4 s  uplink of device 2 in cell 0: 4 s radio, 6 s cell share" in done.err
+
+
+def test_a_round_that_has_not_been_is_a_mistake(netfed: Netfed, run: Results) -> None:
+    done = netfed("explain", run.path, "--round", 9)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith(": it has come to round 1\n")
+
+
+def test_neither_torch_nor_simpy_is_needed(run: Results) -> None:
+    code = "import sys; from netfed.explanation import explain; from netfed.results import load\n"
+    code += f"explain(load({str(run.path)!r})); assert not {{'torch', 'simpy'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
