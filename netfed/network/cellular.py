@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from netfed.network.background import Background
 from netfed.network.link_adaptation.scheduler import Scheduler
 from netfed.network.mobility.handover import Handover
+from netfed.network.outages import Outages
 from netfed.network.radio.antenna import Antenna, Sectors
 from netfed.network.radio.buildings import Buildings
 from netfed.network.radio.carrier import Carrier
 from netfed.network.radio.propagation import Propagation
 from netfed.network.spec import LinkClass, Network
-from netfed.units import Fraction, Seconds
+from netfed.units import Seconds
 
 if TYPE_CHECKING:
     from simpy import Environment
@@ -39,8 +42,8 @@ class Cellular(Network, kind="cellular"):
         antenna: Of the base stations.
         buildings: Who is behind which walls.
         scheduler: Who is sent to first.
-        load: Share of a cell's time in which it serves others than the devices: that traffic interferes, and takes
-            airtime.
+        background: What others take of the airtime of every cell: their traffic interferes; null: nothing.
+        outages: When cells and links of the backhaul are out of order.
         latency: Over the air: 4 ms is what ITU-R M.2410, clause 4.7.1, asks of enhanced mobile broadband, one way.
         refresh: Between looks at the radio, at the most: signals, cells, interference and rates stay as they are in
             between.
@@ -55,7 +58,8 @@ class Cellular(Network, kind="cellular"):
     antenna: Antenna = field(default_factory=Sectors)
     buildings: Buildings = field(default_factory=Buildings)
     scheduler: Scheduler = "round-robin"
-    load: Fraction = 0.0
+    background: Background | None = None
+    outages: tuple[Outages, ...] = ()
     latency: Seconds = 0.004
     refresh: Seconds = 1.0
     handover: Handover = field(default_factory=Handover)
@@ -66,8 +70,6 @@ class Cellular(Network, kind="cellular"):
         self.buildings.check(self.propagation, self.carrier.frequency)
         if self.backhaul.spread:
             raise ValueError("backhaul: spread is for access links only")
-        if not 0 <= self.load < 1:
-            raise ValueError("load must be from 0 to less than 1")
         if not 0 < self.refresh < math.inf:
             raise ValueError("refresh must be more than 0 s")
         if not 0 <= self.latency < math.inf:
@@ -83,13 +85,16 @@ class Cellular(Network, kind="cellular"):
         return LinkClass(rate=math.inf, latency=self.latency)
 
     def medium(self, env: Environment, backhaul_bps: float) -> Medium:
-        """Return a medium in which transfers slow each other down, and other traffic them all."""
+        """Return a medium in which transfers slow each other down."""
         from netfed.network.flows import Shared
 
-        medium = Shared(env, backhaul_bps, self.cells)
-        for cell in range(self.cells if self.load else 0):
-            medium.set_capacity(cell, 1.0 - self.load)
-        return medium
+        return Shared(env, backhaul_bps, self.cells)
+
+    def mesh(self, env: Environment, rates_bps: Sequence[float], routes: Sequence[Sequence[int]]) -> Medium:
+        """Return a medium in which transfers slow each other down wherever they meet."""
+        from netfed.network.flows import Meshed
+
+        return Meshed(env, rates_bps, routes)
 
     def radio_access(self, network: Links, mobility: Mobility, spacing_m: float) -> RadioAccess:
         """Return what gives devices their cells and rates."""

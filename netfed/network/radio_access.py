@@ -7,6 +7,7 @@ device that begins is looked at by itself.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from simpy import Event, Timeout
 
 from netfed.network.backhaul import positions_m
+from netfed.network.course import Course
 from netfed.network.link_adaptation.rates import RateLadder, downlink_ladder, uplink_ladder
 from netfed.network.link_adaptation.scheduler import scheduling_gain
 from netfed.network.mobility.serving import Changes, ServingCells
@@ -34,6 +36,8 @@ Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.int64]
 
 _SQRT_3 = 3**0.5
+_SILENCE_DB = -300.0
+"""Gain from a cell that is out of order."""
 
 
 class Signals(NamedTuple):
@@ -90,9 +94,16 @@ class RadioAccess:
             "downlink": thermal_noise_w(carrier.occupied_hz, carrier.device_noise_figure),
             "uplink": thermal_noise_w(carrier.occupied_hz, carrier.noise_figure),
         }
-        self.load: dict[Direction, NDArray[np.float64]] = {
-            direction: np.full(self._channel.cells, kind.load) for direction in self._ladders
-        }
+        self.load = {direction: np.zeros(self._channel.cells) for direction in self._ladders}
+        self._others = Course(kind.background.left() if kind.background else (), self._hear)
+        self._others_share = 0.0
+        self._silent = np.zeros((len(kind.outages), self._channel.cells), np.bool_)
+        self._outages = [
+            Course(outages.left(streams, f"outages-{number}/cell", cell), partial(self._hear_of_outage, number, cell))
+            for number, outages in enumerate(kind.outages)
+            for cell in range(self._channel.cells)
+            if outages.hits_cell(cell)
+        ]
         self._interference_w = np.zeros(self._channel.cells)
         self._diversity = {direction: np.ones(self._channel.cells) for direction in self._ladders}
         self._busy_s, self._measured_s = self._transmitted_s(), network.env.now
@@ -107,6 +118,7 @@ class RadioAccess:
         gain_db = self._gain_db(ids, now_s)
         gain, cells = linear(gain_db), self._serving.attach(now_s, ids, gain_db)
         if not self._active:
+            self._begin(now_s)
             self._measure_interference(gain, cells)
         self._serve(ids, cells, self._signals(gain, cells))
 
@@ -114,7 +126,6 @@ class RadioAccess:
         """Look at a device from now on."""
         self._active[device_id] = None
         if self._next_look is None:
-            self._busy_s, self._measured_s = self._transmitted_s(), self._network.env.now
             self._plan_look()
 
     def leave(self, device_id: int) -> None:
@@ -132,6 +143,7 @@ class RadioAccess:
         carrier, ids = self._carrier, np.array([device_id])
         gain_db = self._gain_db(ids, now_s)
         gain, cells = linear(gain_db), np.argmax(gain_db, axis=1)
+        self._begin(now_s)
         self._measure_interference(gain, cells)
         signals, power_w = self._signals(gain, cells), self._device_power_w(gain, cells)
         (cell,), (position_m,) = cells.tolist(), self._trajectories.positions_m(ids, now_s)
@@ -203,7 +215,11 @@ class RadioAccess:
     def _gain_db(self, ids: Ids, now_s: float) -> NDArray[np.float32]:
         """Return the gain between cells and devices. [device, cell]"""
         positions_m = self._trajectories.positions_m(ids, now_s)
-        return self._channel.gain_db(positions_m, self._surroundings.of(ids), now_s)
+        gain_db = self._channel.gain_db(positions_m, self._surroundings.of(ids), now_s)
+        for outage in self._outages:
+            outage.go_to(now_s)
+        gain_db[:, self._silent.any(axis=0)] = _SILENCE_DB
+        return gain_db
 
     def _down(self, gain: Floats, cells: Ids) -> Floats:
         """Return the SINR of devices, linear. [device]"""
@@ -261,21 +277,33 @@ class RadioAccess:
 
     def _transmitted_s(self) -> dict[Direction, NDArray[np.float64]]:
         """Return for how long each cell has transmitted so far. [cell], by direction"""
-        spans = self._network.whole, self._network.access
-        return {
-            direction: np.sum(
-                [np.concatenate([medium.airtime_s() for medium in span.media[direction]]) for span in spans], axis=0
-            )
-            for direction in self._ladders
-        }
+        total_s = {direction: np.zeros(self._channel.cells) for direction in self._ladders}
+        for span in (self._network.whole, self._network.access):
+            for direction, ways in span.ways.items():
+                airtime_s = {medium: medium.airtime_s() for medium in {way.medium: None for way in ways}}
+                total_s[direction] += [airtime_s[way.medium][cell] for way in ways for cell in way.cells]
+        return total_s
+
+    def _hear(self, left: float) -> None:
+        self._others_share = 1.0 - left
+
+    def _hear_of_outage(self, number: int, cell: int, left: float) -> None:
+        self._silent[number, cell] = left == 0
+
+    def _begin(self, now_s: float) -> None:
+        """Start from cells that serve nobody but others."""
+        self._others.go_to(now_s)
+        self.load = {direction: np.full(self._channel.cells, self._others_share) for direction in self._ladders}
+        self._busy_s, self._measured_s = self._transmitted_s(), now_s
 
     def _measure_load(self) -> None:
         """Take for each cell's load the share of the time since the last look in which it transmitted."""
+        self._others.go_to(self._network.env.now)
         before_s, since_s = self._busy_s, self._measured_s
         self._busy_s, self._measured_s = self._transmitted_s(), self._network.env.now
         for direction, busy_s in self._busy_s.items():
             share = (busy_s - before_s[direction]) / (self._measured_s - since_s)
-            self.load[direction] = np.clip(self._kind.load + share, 0.0, 1.0)
+            self.load[direction] = np.clip(self._others_share + share, 0.0, 1.0)
 
     def _measure_interference(self, gain: Floats, cells: Ids) -> None:
         """Take some devices for those that interfere at the cells."""

@@ -12,7 +12,8 @@ from tests.conftest import NOTHING, Play
 
 CELLULAR = (
     "network={kind: cellular, propagation: umi, carrier: fr1-3500mhz, backhaul: {rate: 40 Mbit/s, latency: 5 ms},"
-    " buildings: {indoor: 0.5}, load: 0.2, refresh: 200 ms, handover: {time_to_trigger: 100 ms}}"
+    " buildings: {indoor: 0.5}, background: {kind: constant, share: 0.2}, refresh: 200 ms,"
+    " handover: {time_to_trigger: 100 ms}}"
 )
 MOVING = "devices.mobility={kind: random-waypoint, speed: [20 m/s, 60 m/s]}"
 TOWN = ("topology={kind: hexagonal, base_stations: 3, spacing: 200 m}", "devices.count=30", MOVING)

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from netfed.errors import TransferLost
+from netfed.network.background import Constant
 from netfed.network.cellular import Cellular
 from netfed.network.link_adaptation.rates import downlink_ladder
 from netfed.network.mobility.handover import Handover, RadioLinkFailure
 from netfed.network.mobility.spec import Mobility, RandomWaypoint
 from netfed.network.network import Network
+from netfed.network.outages import Scheduled
 from netfed.network.population import Device
 from netfed.network.radio.antenna import Omnidirectional
 from netfed.network.radio.carrier import Fr1MidBand, Fr3Lower
@@ -79,7 +81,7 @@ def test_nobody_else_changes_a_device_that_begins_alone(build: Build) -> None:
 
 
 def test_the_budget_tells_what_a_device_gets(build: Build) -> None:
-    network = build(replace(URBAN, load=0.3), base_stations=7, count=9)
+    network = build(replace(URBAN, background=Constant(0.3)), base_stations=7, count=9)
     budget = {term.name: term.value for term in network.radio_access.budget(4, 0.0)}
     begin(network, [4])
     assert budget["rate, down"] == network.population.rate_down_bps[4]
@@ -93,11 +95,11 @@ def test_the_budget_tells_what_a_device_gets(build: Build) -> None:
 def test_load_of_others_takes_airtime_and_interferes(build: Build) -> None:
     rates = {}
     for load in (0.0, 0.6):
-        network = build(replace(URBAN, load=load), base_stations=7, count=30)
+        network = build(replace(URBAN, background=Constant(load)), base_stations=7, count=30)
         begin(network, list(range(30)))
         rates[load] = network.population.rate_down_bps.mean()
     assert rates[0.6] < rates[0.0]
-    alone = build(replace(URBAN, load=0.5, latency=0.0), count=4)
+    alone = build(replace(URBAN, background=Constant(0.5), latency=0.0), count=4)
     begin(alone, [2])
     bits = int(10 * alone.population.rate_up_bps[2])
     sending = sent(alone, 2, bits)
@@ -258,6 +260,26 @@ def test_a_link_that_works_one_way_alone_fails_too(road: Build) -> None:
     assert (sending.value, network.env.now) == ("radio-link-failure", 10.5)
 
 
+def test_devices_leave_a_cell_that_fails(build: Build) -> None:
+    failing = Scheduled(start=5.3, duration=4.0, cells=(0, 1, 2))
+    network = build(replace(URBAN, outages=(failing,), refresh=0.25), base_stations=7, count=70)
+    begin(network, list(range(70)))
+    served = np.flatnonzero(network.population.base_station == 0)
+    assert served.size > 3
+    sending = sent(network, int(served[0]), 10**11)
+    network.env.run(5.2)
+    assert set(network.population.base_station[served].tolist()) == {0}
+    network.env.run(8.0)
+    assert 0 not in network.population.base_station.tolist()
+    assert {row["device"] for row in handovers(network)} == set(served.tolist())
+    assert sending.is_alive
+    network.check_conservation()
+    fresh = build(replace(URBAN, outages=(failing,)), base_stations=7, count=70)
+    fresh.env.run(6.0)
+    begin(fresh, list(range(70)))
+    assert 0 not in fresh.population.base_station.tolist()
+
+
 def test_proportional_fair_is_worth_more_to_many(build: Build) -> None:
     rates = {}
     for scheduler in ("round-robin", "proportional-fair"):
@@ -280,6 +302,6 @@ def test_moving_devices_change_cells(build: Build) -> None:
 def test_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(ValueError, match=r"uma is for 0\.5 to 100 GHz, not 140"):
         replace(URBAN, carrier=replace(Fr3Lower(), frequency=140e9))
-    for name, value in {"load": 1.0, "refresh": 0.0, "latency": math.inf, "backhaul": LinkClass(1e9, 0.5)}.items():
+    for name, value in {"refresh": 0.0, "latency": math.inf, "backhaul": LinkClass(1e9, 0.5)}.items():
         with pytest.raises(ValueError, match=name):
             replace(URBAN, **{name: value})
