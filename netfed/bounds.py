@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 BOUNDS = (RADIO, SHARE, BACKHAUL, LATENCY)
-_ROUNDING = 2.0**-30
+_ROUNDING = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -71,5 +71,5 @@ def _parts_s(table: Any, trunk: bool) -> np.ndarray[Any, np.dtype[np.float64]]:
     held_s = flowing_s if trunk else column("backhaul_s", 0.0)
     airtime_s = np.zeros(len(table)) if trunk else column("airtime_s", np.nan)
     shared_s = flowing_s - held_s - airtime_s
-    shared_s[np.abs(shared_s) < _ROUNDING * flowing_s] = 0.0
+    shared_s[shared_s < _ROUNDING * flowing_s] = 0.0
     return np.stack([airtime_s, shared_s, held_s, latency_s], axis=1)

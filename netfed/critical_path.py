@@ -24,8 +24,8 @@ RADIO, SHARE, BACKHAUL, LATENCY = "radio", "cell share", "backhaul", "latency"
 Parts = dict[str, Fraction]
 """Seconds by what they went to."""
 
-_ROUNDING = Fraction(1, 2**30)
-"""The share of a transfer below which waiting is taken for rounding."""
+_ROUNDING = Fraction(1, 2**20)
+"""The share of a transfer below which waiting is taken for rounding: where a rate changes, whole bits are counted."""
 
 
 @dataclass(frozen=True)

@@ -142,8 +142,8 @@ class Scenario:
             many epochs per example as the scheme gives at the most.
         evaluate_every: Aggregations from one evaluation to the next; the last one is always evaluated. 0: none is.
         on_bad_update: What becomes of an update whose training failed, that is misshapen, has numbers that are not
-            finite, or whose norm is more than ten times the median of its round: ``quarantine`` keeps it out of the
-            mean and notes it, ``fail`` ends the run.
+            finite, or whose norm is more than a hundred times the median of its round: ``quarantine`` keeps it out of
+            the mean and notes it, ``fail`` ends the run.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT

@@ -64,12 +64,11 @@ def utilisation(results: Results, intervals: int = 60) -> tuple[Floats, list[Use
     table = results.events("transfer")
     if not len(table) or not {"start_s", "cell", "link"} <= set(table.column_names):
         return np.zeros(1), []
-    end_s = max(table["t_s"].to_numpy()[-1], *results.numbers("t_s")[-1:])
+    end_s = max([table["t_s"].to_numpy()[-1], *results.numbers("t_s")[-1:]])
     edges_s = np.linspace(0.0, end_s, intervals + 1)
     uses = [_use(edges_s, *link) for link in _by_link(table)] if end_s else []
-    return edges_s, sorted(
-        (use for use in uses if use.mean_busy), key=lambda use: (-use.mean_busy, -use.mean_transfers)
-    )
+    used = [use for use in uses if use.mean_busy]
+    return edges_s, sorted(used, key=lambda use: (-use.mean_busy, -use.mean_transfers))
 
 
 def _by_link(table: Any) -> Iterator[tuple[int, str, Floats, Floats, Floats]]:

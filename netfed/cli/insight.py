@@ -59,7 +59,8 @@ def _chosen(explanation: Explanation, version: int, run: str) -> Round:
 
 
 def _of_run(explanation: Explanation) -> Iterator[str]:
-    whole, rounds = sum(explanation.parts.values()), explanation.rounds
+    whole = sum(explanation.parts.values())
+    rounds = [this for this in explanation.rounds if this.parts]
     if not whole:
         yield "no time has passed"
     else:

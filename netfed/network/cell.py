@@ -55,7 +55,7 @@ class RateClass(VirtualClock[Flow]):
         """Go on by this driver and at this rate; while its tier's level is that, it is held."""
         self._held = self._held_until(now_s)
         super().follow(driver, rate, now_s)
-        self._held_from = (now_s, self.read(now_s)) if driver is not None else None
+        self._held_from = (now_s, self.read(now_s)) if driver is self.tier.level else None
 
     def held_s(self, weight: int, now_s: float) -> float:
         """Return the airtime that a flow could not use for being held, if it had been here from the beginning."""
@@ -171,17 +171,16 @@ class Cell:
     def balance(self, level_bps: float) -> None:
         """Find who is held at a level, now that flows have come or gone.
 
-        To hold who passes the level leaves the free more airtime, never less: so it is right whatever follows. Once
-        nobody passes it, to let go who has the most airtime of those that are held is right as well, if it is more than
-        the free have.
+        Whoever is let go, or is held, leaves the free more airtime, never less. So those that keep less than the free
+        have are held rightly, and those that pass their level are, whoever else is let go or held.
         """
         for tier in self.limited:
             tier.at_limit = tier.limit_bps <= level_bps
         self._find_piece()
-        self._hold_who_pass(level_bps)
         while (lagging := self._lagging(level_bps)) is not None:
             self._move(lagging, 1)
-        self._hold_who_pass(level_bps)
+        while (passing := self._passing(level_bps)) is not None:
+            self._move(passing, -1)
 
     def hold(self) -> None:
         """Go down to the next piece, beyond the lower end of this one."""
@@ -282,10 +281,6 @@ class Cell:
         self._free_weight += weight
         self._free_radio += weight * rate_class.radio
 
-    def _hold_who_pass(self, level_bps: float) -> None:
-        while (passing := self._passing(level_bps)) is not None:
-            self._move(passing, -1)
-
     def _passing(self, level_bps: float) -> Tier | None:
         """Return a tier with a free rate class that passes its level."""
         share = self.share(level_bps)
@@ -321,15 +316,22 @@ class Cell:
         self.slope = held_weight - self._held_s * free_bps
 
     def find_ends(self) -> None:
-        """Find the ends of the present piece: the levels between which every tier stays as it is."""
+        """Find the ends of the present piece: the levels between which every tier stays as it is.
+
+        Where nobody is free, all that are held would be free from the same level on, at which they use up the airtime;
+        then it is the one with the most airtime that is.
+        """
         lowest_bps, highest_bps = 0.0, math.inf
+        only = None
+        if not self._free_weight:
+            only = self._lagging(self._left / self._held_s if self._held_s else math.inf)
         for tier in self._tiers:
             low_bps, high_bps = (tier.limit_bps, math.inf) if tier.at_limit else (0.0, tier.limit_bps)
             rate_classes, free = tier.rate_classes, tier.free
             if free and (border_bps := self._border_bps(tier, rate_classes[free - 1])) > low_bps:
                 low_bps = border_bps
-            if free < len(rate_classes) and (border_bps := self._border_bps(tier, rate_classes[free])) < high_bps:
-                high_bps = border_bps
+            if free < len(rate_classes) and only in (None, tier):
+                high_bps = min(high_bps, self._border_bps(tier, rate_classes[free]))
             if low_bps > lowest_bps:
                 lowest_bps, self._next_held = low_bps, tier
             if high_bps < highest_bps:

@@ -32,8 +32,8 @@ class GraphFile(FromFile, Topology, kind="file"):
     An edge is a link, the same both ways; it may have a ``rate`` and a ``latency``, with units as in scenarios, and a
     ``loss``, which then replace those of the network's backhaul. Other attributes are ignored.
 
-    What a base station has between itself and the cloud is the path of least latency: its rate is that of the slowest
-    link on it. In this version base stations do not slow each other down on links that their paths share.
+    What a base station has between itself and the cloud is the path of least latency: it is as fast as the slowest link
+    on it. Under ``fluid``, base stations slow each other down on links that their paths share.
 
     Attributes:
         path: Of the file, which ends in ``.graphml`` or ``.json``: a relative path starts at the folder of the scenario

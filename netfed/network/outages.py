@@ -6,12 +6,14 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from netfed.network.course import Change
 from netfed.plugin import Plugin
-from netfed.streams import Streams
 from netfed.units import Seconds
+
+if TYPE_CHECKING:
+    from netfed.streams import Streams
 
 
 class Outages(Plugin):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from simpy import Event, Timeout
 
+from netfed.errors import ScenarioError
 from netfed.network.backhaul import positions_m
 from netfed.network.course import Course
 from netfed.network.link_adaptation.rates import RateLadder, downlink_ladder, uplink_ladder
@@ -65,6 +66,9 @@ class RadioAccess:
         mobility: How devices move.
         spacing_m: Between base stations.
 
+    Raises:
+        ScenarioError: Base stations are to repeat all around that are no whole rings.
+
     Attributes:
         load: Share of its time in which each cell transmitted, from the last look but one to the last. [cell], by
             direction
@@ -77,7 +81,10 @@ class RadioAccess:
         streams = population.streams
         area = Area.around(sites_m, spacing_m / _SQRT_3)
         self._trajectories = mobility.trajectories(population.position_m, area, streams)
-        wraparound = Wraparound(len(sites_m), spacing_m) if kind.wraparound else None
+        try:
+            wraparound = Wraparound(len(sites_m), spacing_m) if kind.wraparound else None
+        except ValueError as error:
+            raise ScenarioError(f"network.wraparound: {error}") from error
         self._channel = Channel(kind.propagation, kind.antenna, sites_m, carrier.frequency, streams, wraparound)
         self._surroundings = kind.buildings.surround(
             np.arange(len(population)), kind.propagation, carrier.frequency, streams
@@ -294,13 +301,17 @@ class RadioAccess:
         """Start from cells that serve nobody but others."""
         self._others.go_to(now_s)
         self.load = {direction: np.full(self._channel.cells, self._others_share) for direction in self._ladders}
+        self._diversity = {direction: np.ones(self._channel.cells) for direction in self._ladders}
         self._busy_s, self._measured_s = self._transmitted_s(), now_s
 
     def _measure_load(self) -> None:
         """Take for each cell's load the share of the time since the last look in which it transmitted."""
-        self._others.go_to(self._network.env.now)
+        now_s = self._network.env.now
+        if now_s == self._measured_s:  # somebody has begun at this very instant
+            return
+        self._others.go_to(now_s)
         before_s, since_s = self._busy_s, self._measured_s
-        self._busy_s, self._measured_s = self._transmitted_s(), self._network.env.now
+        self._busy_s, self._measured_s = self._transmitted_s(), now_s
         for direction, busy_s in self._busy_s.items():
             share = (busy_s - before_s[direction]) / (self._measured_s - since_s)
             self.load[direction] = np.clip(self._others_share + share, 0.0, 1.0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simpy import Environment, Event
@@ -281,10 +282,31 @@ def assert_agrees(transfers: Sequence[Transfer], world: World) -> None:
         assert abs(our_bits - their_bits) <= 1 + pieces
 
 
-CELLS = st.integers(0, 6)
+CROWDS = {
+    "everywhere": st.integers(0, 6),
+    "one cell": st.just(0),
+    "one backhaul": st.integers(0, 2),
+    "a graph": st.integers(3, 5),
+    "two media": st.sampled_from([0, 4]),
+}
 
 
-@given(st.lists(transfer(CELLS), min_size=1, max_size=12), world())
-@settings(max_examples=150, deadline=None)
-def test_agrees_with_brute_force(transfers: list[Transfer], world: World) -> None:
-    assert_agrees(transfers, world)
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_agrees_with_brute_force(crowd: str) -> None:
+    @given(st.lists(transfer(CROWDS[crowd]), min_size=1, max_size=14), world())
+    @settings(max_examples=40, deadline=None)
+    def agrees(transfers: list[Transfer], world: World) -> None:
+        assert_agrees(transfers, world)
+
+    agrees()
+
+
+def test_nobody_free_but_the_one_with_the_most_airtime() -> None:
+    """The first flow is at its limit, the second at the backhaul's level: as that rises, the second is free first."""
+    flows = [
+        Transfer(0.0, 0, 4123, 2000051.0, 0.5, limit_bps=1e6),
+        Transfer(0.0, 0, 458, 11371294.0, 0.5, limit_bps=20e6),
+        Transfer(0.0, 0, 103, 102333726.0, 0.5),
+        *[Transfer(0.0, 0, 1, 1e6, 0.5)] * 9,
+    ]
+    assert_agrees(flows, World((12e6, *[math.inf] * 4), ROUTES))

@@ -158,6 +158,7 @@ def test_mean_stay(name: str) -> None:
 
 
 @pytest.mark.question
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("name", QUEUES)
 def test_mean_stay_within_3_percent(name: str) -> None:
     compare(name, QUEUES[name].departures, widest=0.03)

@@ -86,6 +86,12 @@ def test_what_goes_on_after_the_last_round_counts(tmp_path: Path) -> None:
     assert use.busy.tolist() == [0.0, 0.0, 0.0, 1.0, 1.0]
 
 
+def test_a_run_whose_first_round_has_not_ended_has_used_links_too(tmp_path: Path) -> None:
+    edges_s, (use,) = utilisation(recorded.record(tmp_path, [], [transfer(1, "uplink", 1.0, 2.0)]), 2)
+    assert edges_s.tolist() == [0.0, 1.0, 2.0]
+    assert use.busy.tolist() == [0.0, 1.0]
+
+
 def test_without_transfers_that_took_time_there_is_nothing(tmp_path: Path) -> None:
     assert utilisation(results(tmp_path, []))[1] == []
     assert utilisation(results(tmp_path, [transfer(1, "uplink", 6.0, 6.0)]))[1] == []

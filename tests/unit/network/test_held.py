@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simpy import Environment
+from simpy import Environment, Event
 
 from netfed.network.flows import Meshed, Shared
 from netfed.network.medium import Dedicated, Flow, Medium
+from tests.conftest import LOSSY, Play
 
 RATES = st.sampled_from([1e6, 3e6, 7e6, 20e6, 50e6])
-LIMITS = st.sampled_from([math.inf, math.inf, 2e6, 5e6])
-FLOW = st.tuples(st.integers(0, 30), st.integers(1, 10**7), RATES, st.integers(0, 2), st.sampled_from([1.0, 2.5]), LIMITS)
-CHANGE = st.tuples(st.integers(0, 60), st.sampled_from(["link", "radio", "cell"]), st.integers(0, 5), RATES)
+LIMITS = st.sampled_from([math.inf, math.inf, 2.03e6, 5.07e6])  # odd, so that it is clear what holds a flow
+LINKS = st.sampled_from([0.0, 0.93e6, 2.9e6, 11.3e6])
+WEIGHTS = st.sampled_from([1.0, 2.5])
+FLOW = st.tuples(st.integers(0, 30), st.integers(1, 10**7), RATES, st.integers(0, 2), WEIGHTS, LIMITS)
+CHANGE = st.tuples(st.integers(0, 60), st.sampled_from(["radio", "cell"]), st.integers(0, 5), RATES)
+OUTAGE = st.tuples(st.integers(0, 60), LINKS)
 MEDIA: dict[str, Callable[[Environment], Medium]] = {
-    "dedicated": lambda env: Dedicated(env, 8e6, 3),
-    "shared": lambda env: Shared(env, 8e6, 3),
-    "meshed": lambda env: Meshed(env, [8e6, 6e6, 4e6], [(0,), (0, 1), (1, 2)]),
+    "dedicated": lambda env: Dedicated(env, 8.09e6, 3),
+    "shared": lambda env: Shared(env, 8.09e6, 3),
+    "meshed": lambda env: Meshed(env, [8.09e6, 6.07e6, 4.03e6], [(0,), (0, 1), (1, 2)]),
 }
 
 
@@ -31,7 +35,6 @@ class Watch:
     def __init__(self, medium: Medium, env: Environment) -> None:
         self.medium, self.env = medium, env
         self.flows: list[Flow] = []
-        self.ended_s: dict[Flow, float] = {}
         self.held_s: dict[Flow, float] = {}
 
     def play(self) -> None:
@@ -39,9 +42,6 @@ class Watch:
             for flow, held in self.held():
                 self.held_s[flow] = self.held_s.get(flow, 0.0) + held * (next_s - self.env.now)
             self.env.step()
-            for flow in self.flows:
-                if flow.left_bits is not None:
-                    self.ended_s.setdefault(flow, self.env.now)
 
     def held(self) -> list[tuple[Flow, float]]:
         """Of each flow that something else than its cell's airtime holds: the share of airtime that it does without."""
@@ -62,31 +62,38 @@ class Watch:
 
 
 @pytest.mark.parametrize("kind", MEDIA)
-@given(st.lists(FLOW, min_size=1, max_size=7), st.lists(CHANGE, max_size=5))
+@given(st.lists(FLOW, min_size=1, max_size=7), st.lists(CHANGE, max_size=4), st.lists(OUTAGE, max_size=2))
 @settings(max_examples=40, deadline=None)
-def test_what_holds_a_flow_is_what_its_rates_show(kind: str, flows: list[tuple], changes: list[tuple]) -> None:
+def test_what_holds_a_flow_is_what_its_rates_show(
+    kind: str, flows: list[Any], changes: list[Any], links: list[tuple[int, float]]
+) -> None:
     env = Environment()
     medium = MEDIA[kind](env)
     watch = Watch(medium, env)
 
-    def start(after: int, bits: int, radio_bps: float, cell: int, weight: float, limit_bps: float) -> object:
+    def start(after: int, bits: int, radio_bps: float, cell: int, weight: float, limit_bps: float) -> Iterator[Event]:
         yield env.timeout(after / 10)
         watch.flows.append(medium.start(bits, radio_bps, cell, weight, limit_bps))
 
-    def change(after: int, what: str, which: int, rate_bps: float) -> object:
+    def change(after: int, what: str, which: int, radio_bps: float) -> Iterator[Event]:
         yield env.timeout(after / 10 + 0.037)
-        if what == "link":
-            medium.set_link(rate_bps)
-        elif which < len(watch.flows):
+        if which < len(watch.flows):
             flow = watch.flows[which]
-            medium.take_over(flow, flow.cell if what == "radio" else which % 3, rate_bps)
+            medium.take_over(flow, flow.cell if what == "radio" else which % 3, radio_bps)
+
+    def relink(after: int, rate_bps: float) -> Iterator[Event]:
+        yield env.timeout(after / 10 + 0.041)
+        medium.set_link(rate_bps)
 
     for flow in flows:
         env.process(start(*flow))
     for one in changes:
         env.process(change(*one))
+    for link in links:
+        env.process(relink(*link))
     watch.play()
     for flow in watch.flows:
+        medium.stop(flow)
         assert flow.held_s == pytest.approx(watch.held_s.get(flow, 0.0), rel=1e-6, abs=1e-6)
 
 
@@ -120,3 +127,23 @@ def test_an_outage_of_the_backhaul_holds_and_one_of_the_cell_does_not() -> None:
             env.run()
             assert env.now == pytest.approx(4.0)
             assert flow.held_s == pytest.approx(held_s)
+
+
+def test_no_transfer_of_a_run_takes_longer_than_what_its_time_went_to(play: Play) -> None:
+    transfers = [row for row in play(LOSSY, "network.backhaul.rate=1 Mbit/s").events if row["kind"] == "transfer"]
+    for row in transfers:
+        parts_s = [row[name] for name in ("airtime_s", "backhaul_s", "latency_s")]
+        assert min(parts_s) >= 0
+        assert sum(parts_s) <= row["t_s"] - row["start_s"] + 1e-9
+        assert row["delivered"] == (row["latency_s"] > 0)
+    assert {row["delivered"] for row in transfers} == {True, False}
+    assert any(row["backhaul_s"] for row in transfers)
+
+
+def test_a_trunk_has_no_airtime(play: Play) -> None:
+    scheme = "scheme={kind: hierarchical, rounds: 1, edge_rounds: 1, cohort: 4}"
+    trunks = [row for row in play(LOSSY, scheme).events if row.get("link", "").startswith("backhaul-")]
+    assert trunks
+    for row in trunks:
+        assert "airtime_s" not in row
+        assert row["latency_s"] == pytest.approx(0.01 if row["delivered"] else 0.0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netfed.errors import TransferLost
+from netfed.errors import ScenarioError, TransferLost
 from netfed.network.background import Constant
 from netfed.network.cellular import Cellular
 from netfed.network.link_adaptation.rates import downlink_ladder
@@ -195,6 +195,16 @@ def test_a3_hands_over_where_the_condition_says(road: Build) -> None:
         assert row["cell"] == row["target_cell"]
 
 
+def test_a_new_cell_gives_its_own_rate_at_once(road: Build) -> None:
+    network, fresh = road(), road()
+    begin(network, [0])
+    network.env.run(12.01)
+    fresh.env.run(12.0)
+    begin(fresh, [0])
+    assert network.population.base_station[0] == fresh.population.base_station[0] == 1
+    assert network.population.rate_up_bps[0] == fresh.population.rate_up_bps[0]
+
+
 def test_a_transfer_is_carried_over_with_all_its_bits(road: Build) -> None:
     network = road()
     begin(network, [0])
@@ -292,6 +302,55 @@ def test_proportional_fair_is_worth_more_to_many(build: Build) -> None:
     assert (rates["proportional-fair"] > 1.2 * rates["round-robin"])[rates["round-robin"] > 0].all()
 
 
+def test_uplinks_of_other_cells_interfere_as_much_as_these_transmit(build: Build) -> None:
+    network = build(replace(URBAN, background=Constant(0.3)), base_stations=7, count=60)
+    ids = list(range(60))
+    begin(network, ids)
+    radio, quiet_bps = network.radio_access, network.population.rate_up_bps.copy()
+    for device in ids:
+        link = network.link("uplink", Device(network.population, device, 0), network.access)
+        network.env.process(link.send(Payload(10**12)))
+    network.env.run(1.1)
+    load, gain_db = radio.load["uplink"], gains_db(network, ids, 1.0)
+    assert load.max() == pytest.approx(1.0)
+    assert load.min() == pytest.approx(0.3)
+    assert radio.load["downlink"] == pytest.approx(0.3)
+    gain, cells = 10 ** (gain_db / 10), np.argmax(gain_db, axis=1)
+    heard_w = gain * radio._device_power_w(gain, cells)[:, None]
+    expected_w = np.zeros(21)
+    for cell in set(cells.tolist()):
+        expected_w += load[cell] * heard_w[cells == cell].mean(axis=0) * (np.arange(21) != cell)
+    assert radio._interference_w == pytest.approx(expected_w, rel=1e-4)
+    assert network.population.rate_up_bps.mean() < quiet_bps.mean()
+
+
+def test_a_cell_that_has_rested_has_one_user_again(build: Build) -> None:
+    kind = replace(URBAN, scheduler="proportional-fair")
+    rested, fresh = build(kind, count=30), build(kind, count=30)
+    begin(rested, list(range(30)))
+    for device in range(30):
+        sent(rested, device, 10**12)
+    rested.env.run(1.5)
+    for device in range(30):
+        rested.leave(device)
+    begin(rested, [3])
+    begin(fresh, [3])
+    assert rested.population.rate_up_bps[3] == fresh.population.rate_up_bps[3] > 0
+
+
+def test_who_begins_just_before_a_look_has_a_rate_of_the_radio(build: Build) -> None:
+    """The look was planned for devices that have left since."""
+    late, fresh = build(URBAN, base_stations=7, count=5), build(URBAN, base_stations=7, count=5)
+    late.env.timeout(1.0).callbacks.append(lambda _: begin(late, [3]))
+    begin(late, [1])
+    late.env.run(0.5)
+    late.leave(1)
+    late.env.run(1.5)
+    begin(fresh, [3])
+    assert late.radio_access.load["downlink"].tolist() == [0.0] * 21
+    assert late.population.rate_down_bps[3] == fresh.population.rate_down_bps[3] > 0
+
+
 def test_moving_devices_change_cells(build: Build) -> None:
     network = build(URBAN, base_stations=7, count=50, mobility=RandomWaypoint((30.0, 30.0)))
     begin(network, list(range(50)))
@@ -299,7 +358,9 @@ def test_moving_devices_change_cells(build: Build) -> None:
     assert len(handovers(network)) > 20
 
 
-def test_what_does_not_go_together_is_refused() -> None:
+def test_what_does_not_go_together_is_refused(build: Build) -> None:
+    with pytest.raises(ScenarioError, match=r"network\.wraparound: 3 base stations are no whole rings"):
+        build(replace(URBAN, wraparound=True), base_stations=3)
     with pytest.raises(ValueError, match=r"uma is for 0\.5 to 100 GHz, not 140"):
         replace(URBAN, carrier=replace(Fr3Lower(), frequency=140e9))
     for name, value in {"refresh": 0.0, "latency": math.inf, "backhaul": LinkClass(1e9, 0.5)}.items():
