@@ -37,17 +37,14 @@ class Link:
         device: At its end.
     """
 
-    __slots__ = ("_device", "_network", "_radio_bps", "_radio_w", "_way", "_ways")
+    __slots__ = ("_device", "_network", "_radio_w", "_way", "_ways")
 
     def __init__(self, network: Network, ways: Sequence[Way], device: Device) -> None:
         self._network = network
         self._ways = ways
         self._way = ways[device.base_station]
         self._device = device
-        if self._way.direction == "uplink":
-            self._radio_bps, self._radio_w = device.rate_up_bps, device.transmit_w
-        else:
-            self._radio_bps, self._radio_w = device.rate_down_bps, device.receive_w
+        self._radio_w = device.transmit_w if self._way.direction == "uplink" else device.receive_w
 
     def send(self, payload: Payload) -> Generator[Event, Any, None]:
         """Move a payload: its bits, then, a latency after the last of them, it is there.
@@ -64,9 +61,11 @@ class Link:
             raise SimulationError(f"device {device.id} was asked to move {payload.bits} bits")
         if network.connections is not None:
             yield from network.connections.connect(device)
+        gap_s = 0.0 if network.radio_access is None else network.radio_access.gap_s(device.id)
+        radio_bps = device.rate_up_bps if self._way.direction == "uplink" else device.rate_down_bps
         bits, loss = self._fate(payload.bits)
         start_s = network.env.now
-        transfer = Transfer(network.env, self._ways, device, bits, self._radio_bps)
+        transfer = Transfer(network.env, self._ways, device, bits, radio_bps, gap_s)
         network.transfers[transfer] = None
         if network.radios is not None:
             network.radios.follow(transfer)

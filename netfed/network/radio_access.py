@@ -7,7 +7,8 @@ device that begins is looked at by itself.
 from __future__ import annotations
 
 import math
-from functools import partial
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from netfed.network.backhaul import positions_m
 from netfed.network.course import Course
 from netfed.network.link_adaptation.rates import RateLadder, downlink_ladder, uplink_ladder
 from netfed.network.link_adaptation.scheduler import scheduling_gain
+from netfed.network.mobility.handover import RadioLinkFailure
 from netfed.network.mobility.serving import Changes, ServingCells
 from netfed.network.mobility.spec import Area, Static
 from netfed.network.radio.channel import Channel, Term
@@ -37,6 +39,10 @@ Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.int64]
 
 _SQRT_3 = 3**0.5
+_WITHOUT_MCS = RadioLinkFailure(out_of_sync=-200.0, in_sync=-200.0)
+"""A link fails where no MCS works, but at no SINR that any works at."""
+_CROWD = 512
+"""Devices that stand for those whom others serve: those with the least ids, where they are at first."""
 _SILENCE_DB = -300.0
 """Gain from a cell that is out of order."""
 
@@ -89,7 +95,8 @@ class RadioAccess:
         self._surroundings = kind.buildings.surround(
             np.arange(len(population)), kind.propagation, carrier.frequency, streams
         )
-        self._serving = ServingCells(kind.handover, len(population), self._channel.cells)
+        handover = kind.handover if kind.handover.failure else replace(kind.handover, failure=_WITHOUT_MCS)
+        self._serving = ServingCells(handover, len(population), self._channel.cells)
         self._interval_s = kind.refresh
         if not isinstance(mobility, Static):
             self._interval_s = kind.handover.interval_s(kind.refresh)
@@ -114,6 +121,7 @@ class RadioAccess:
         self._interference_w = np.zeros(self._channel.cells)
         self._diversity = {direction: np.ones(self._channel.cells) for direction in self._ladders}
         self._busy_s, self._measured_s = self._transmitted_s(), network.env.now
+        self._gap_until_s: dict[int, float] = {}
         self._active: dict[int, None] = {}
         self._next_look: Event | None = None
 
@@ -138,7 +146,12 @@ class RadioAccess:
     def leave(self, device_id: int) -> None:
         """Look at a device no longer."""
         del self._active[device_id]
+        self._gap_until_s.pop(device_id, None)
         self._serving.release(np.array([device_id]))
+
+    def gap_s(self, device_id: int) -> float:
+        """Return how long a device that changes cells is still without service."""
+        return max(0.0, self._gap_until_s.get(device_id, 0.0) - self._network.env.now)
 
     def budget(self, device_id: int, now_s: float) -> list[Term]:
         """Return what the rates of a device would be made of, if it were alone with what loads the cells anyway.
@@ -268,6 +281,7 @@ class RadioAccess:
         for device_id, source, target, failed, until_s in zip(*(column.tolist() for column in changes), strict=True):
             base_station, sector = divmod(target, self._kind.cells)
             cause = "radio-link-failure" if failed else None
+            self._gap_until_s[device_id] = until_s
             self._network.recorder.row(
                 "handover", device=device_id, cell=base_station, cause=cause, source_cell=source, target_cell=target
             )
@@ -317,10 +331,23 @@ class RadioAccess:
             self.load[direction] = np.clip(self._others_share + share, 0.0, 1.0)
 
     def _measure_interference(self, gain: Floats, cells: Ids) -> None:
-        """Take some devices for those that interfere at the cells."""
-        received_w = uplink_received_w(gain, cells, self._device_power_w(gain, cells))
+        """Let active devices interfere at the cells for as long as these serve them, and a crowd for the others."""
+        own = self.load["uplink"] - self._others_share
+        self._interference_w = uplink_interference_w(self._mean_received_w(gain, cells), own)
+        if self._others_share:
+            others = np.full(self._channel.cells, self._others_share)
+            self._interference_w += uplink_interference_w(self._crowd_w, others)
+
+    @cached_property
+    def _crowd_w(self) -> NDArray[np.float64]:
+        """With what power cells receive the devices that others serve in each. [serving cell, receiving cell]"""
+        gain_db = self._gain_db(np.arange(min(_CROWD, len(self._network.population))), 0.0)
+        return self._mean_received_w(linear(gain_db), np.argmax(gain_db, axis=1))
+
+    def _mean_received_w(self, gain: Floats, cells: Ids) -> NDArray[np.float64]:
+        """Return with what power cells receive a device of each, in the mean. [serving cell, receiving cell]"""
         users = np.maximum(np.bincount(cells, minlength=self._channel.cells), 1)
-        self._interference_w = uplink_interference_w(received_w / users[:, None], self.load["uplink"])
+        return uplink_received_w(gain, cells, self._device_power_w(gain, cells)) / users[:, None]
 
     def _measure_diversity(self, signals: Signals) -> None:
         """Take for each cell's gain by scheduling that of as many users as have something to send there."""
@@ -328,9 +355,11 @@ class RadioAccess:
         for direction, sinr in received.items():
             users = np.zeros(self._channel.cells)
             for transfer in self._network.transfers:
-                if transfer.way.direction == direction:
+                if transfer.way.direction == direction and transfer.flow.left_bits is None:
                     users[transfer.way.base_station * self._kind.cells + transfer.sector] += 1
-            self._diversity[direction] = scheduling_gain(self._kind.scheduler, users, float(np.median(sinr)))
+            self._diversity[direction] = scheduling_gain(
+                self._kind.scheduler, users, max(float(np.median(sinr)), 1e-30)
+            )
 
 
 def decibels(ratio: Any) -> Any:

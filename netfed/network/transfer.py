@@ -23,6 +23,7 @@ class Transfer:
         device: At the end of its radio link.
         bits: How many there are.
         radio_bps: Rate of the device's radio while it has the cell for itself.
+        gap_s: How long there is no service yet.
 
     Attributes:
         device: See above.
@@ -33,16 +34,22 @@ class Transfer:
 
     __slots__ = ("_env", "_radio_bps", "_served_from_s", "_ways", "device", "flow", "sector", "way")
 
-    def __init__(self, env: Environment, ways: Sequence[Way], device: Device, bits: int, radio_bps: float) -> None:
+    def __init__(
+        self, env: Environment, ways: Sequence[Way], device: Device, bits: int, radio_bps: float, gap_s: float = 0.0
+    ) -> None:
         self.device = device
         self.way = way = ways[device.base_station]
         self.sector = device.sector
         self._env = env
         self._ways = ways
         self._radio_bps = radio_bps
-        self._served_from_s = env.now
-        self.flow = way.medium.start(bits, radio_bps, way.cells[self.sector], limit_bps=way.limit_bps)
+        self._served_from_s = env.now + gap_s
+        self.flow = way.medium.start(
+            bits, 0.0 if gap_s > 0 else radio_bps, way.cells[self.sector], limit_bps=way.limit_bps
+        )
         way.traffic.begin(way.direction, way.base_station, self.flow)
+        if gap_s > 0:
+            env.timeout(gap_s).callbacks.append(self._resume)
 
     def retune(self, radio_bps: float) -> None:
         """Go on at another rate of the radio; at 0 the transfer waits."""
@@ -59,7 +66,7 @@ class Transfer:
             radio_bps: Rate of the device's radio there.
             interruption_s: How long there is no service in between.
         """
-        if self.flow.left_bits is not None:
+        if self.way.medium.left_bits(self.flow) == 0:
             return
         source, self.way, self.sector = self.way, self._ways[base_station], sector
         self.way.medium.take_over(self.flow, self.way.cells[sector], 0.0 if interruption_s > 0 else radio_bps)

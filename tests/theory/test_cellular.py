@@ -1,4 +1,4 @@
-"""A cellular world is the same for every scheme and codec, comes out twice alike, and keeps its books while devices move."""
+"""A cellular world is the same for every scheme and codec, comes out twice alike, and keeps its books."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def fill_links(
         def sent(level: float) -> float:
             return sum(fill_cell(cells[cell], capacity[cell], level) for cell in waiting if link in routes[cell])
 
-        if sent(math.inf) <= rooms[link]:
+        if sent(math.inf) <= max(0.0, rooms[link]):
             return math.inf
         if rooms[link] <= 0:
             return 0.0

@@ -62,7 +62,7 @@ class Handover:
         filter_coefficient: The ``k`` of layer-3 filtering (clause 5.5.3.2): it smooths RSRP, in dB, with the weight
             2**(-k / 4) for a new sample if there is one each 200 ms, and as fast with more or fewer of them. 0: no
             filter.
-        failure: When the link is lost; null: never.
+        failure: When the link is lost; null: where no modulation and coding scheme works on it, and only there.
     """
 
     offset: Decibels = 0.0

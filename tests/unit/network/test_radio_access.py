@@ -234,6 +234,37 @@ def test_between_two_cells_nothing_is_sent(road: Build) -> None:
     assert transfer.flow.sent_bits > sent_bits
 
 
+def test_a_transfer_that_begins_between_two_cells_waits(road: Build) -> None:
+    network = road()
+    begin(network, [0])
+    network.env.run(12.05)
+    assert [row["t_s"] for row in handovers(network)] == [12.0]
+    sending = sent(network, 0, 1000)
+    network.env.run(sending)
+    assert 12.2 < network.env.now < 12.21
+    network.check_conservation()
+
+
+def test_a_link_without_mcs_is_lost_whatever_the_user_says(road: Build) -> None:
+    network = road(replace(ROAD, handover=replace(A3, failure=None)))
+    network.env.run(50000.0)
+    begin(network, [0])
+    sending = sent(network, 0, 1000)
+    network.env.run(sending)
+    assert sending.value == "radio-link-failure"
+
+
+def test_the_devices_of_others_interfere_whoever_takes_part(build: Build) -> None:
+    rates = []
+    for others in ([], list(range(4, 60))):
+        network = build(replace(URBAN, background=Constant(0.6)), base_stations=7, count=60)
+        begin(network, [3, *others])
+        rates.append(network.population.rate_up_bps[3])
+    quiet = build(URBAN, base_stations=7, count=60)
+    begin(quiet, [3])
+    assert rates[0] == rates[1] < quiet.population.rate_up_bps[3]
+
+
 def test_a_handover_may_lose_the_transfer(road: Build) -> None:
     network = road(replace(ROAD, handover=replace(A3, transfers="lose")))
     begin(network, [0])
