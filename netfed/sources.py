@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from netfed import document
@@ -28,14 +29,18 @@ def shipped() -> dict[str, Path]:
 
 
 def preset(name: str = "minimal") -> str:
-    """Return the text of a scenario that comes with netfed, to start one's own from.
+    """Return the text of a scenario that comes with netfed, to start one's own from, wherever that will lie.
 
     Raises:
         ScenarioError: None has this name.
     """
     if name not in (named := shipped()):
         raise ScenarioError(f"{name}: no such preset{_hint(name)}")
-    return named[name].read_text(encoding="utf-8")
+    file = named[name]
+    text = file.read_text(encoding="utf-8")
+    for _, path in _paths(document.read(text, str(file))):
+        text = text.replace(path, str(file.parent / path))
+    return text
 
 
 def find(path: str | Path) -> Path:
@@ -118,10 +123,16 @@ class _Chain:
 
 def _anchor(root: Node, folder: Path) -> None:
     """Let each relative path that a document names start at its folder."""
+    for node, path in _paths(root):
+        node.value = str(folder / path)
+
+
+def _paths(root: Node) -> Iterator[tuple[Node, str]]:
+    """Yield the paths that a document names, each with its place."""
     for part in root.parts():
-        path = part.child(PATH)
-        if path is not None and isinstance(path.value, str):
-            path.value = str(folder / path.value)
+        node = part.child(PATH)
+        if node is not None and isinstance(node.value, str):
+            yield node, node.value
 
 
 def _names(named: Node) -> list[Node]:
