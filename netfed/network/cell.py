@@ -143,6 +143,7 @@ class Cell:
         self._tiers = [Tier(math.inf, level)]
         self._free_weight = 0
         self._free_radio = 0  # weight times radio rate
+        self._crossed: list[Tier] = []  # whose rate classes have been let go or held since the clocks were last set
         self._next_held = self._next_free = self._tiers[0]
         self._find_piece()
         self.find_ends()
@@ -218,18 +219,18 @@ class Cell:
 
     def share(self, level_bps: float) -> float:
         """Return the airtime that a free flow gets at a level, per weight."""
+        if not self._free_weight:
+            return 0.0
         left = self._left - level_bps * self._held_s if self._held_s else self._left
-        return left / self._free_weight if self._free_weight and left > 0 else 0.0
+        return left / self._free_weight if left > 0 else 0.0
 
     def drive(self, level_bps: float, now_s: float) -> None:
         """Let the clocks run as they do at a level, but for that of the backhaul."""
-        for tier in self._tiers:
-            if tier.driven != tier.free:
-                tier.hand_over(self.airtime, now_s)
+        while self._crossed:
+            self._crossed.pop().hand_over(self.airtime, now_s)
         for tier in self.limited:
             tier.level.follow(None, min(level_bps, tier.limit_bps), now_s)
-        share = self.share(level_bps)
-        if share != self.airtime.rate:
+        if (share := self.share(level_bps)) != self.airtime.rate:
             self.airtime.follow(None, share, now_s)
 
     def _limited(self, limit_bps: float) -> Tier:
@@ -273,6 +274,7 @@ class Cell:
         """Hold the fastest rate class of a tier that is free (-1), or let the slowest that is held go (1)."""
         rate_class = tier.rate_classes[tier.free - (step < 0)]
         tier.free += step
+        self._crossed.append(tier)
         self._count_free(rate_class, step * rate_class.weight)
         tier.count_held(rate_class, -step * rate_class.weight)
         self._find_piece()
@@ -323,7 +325,7 @@ class Cell:
         """
         lowest_bps, highest_bps = 0.0, math.inf
         only = None
-        if not self._free_weight:
+        if self.limited and not self._free_weight:
             only = self._lagging(self._left / self._held_s if self._held_s else math.inf)
         for tier in self._tiers:
             low_bps, high_bps = (tier.limit_bps, math.inf) if tier.at_limit else (0.0, tier.limit_bps)

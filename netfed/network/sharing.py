@@ -93,13 +93,12 @@ class Backhaul(Sharing):
         for index in changed:
             if self.cells[index].limited:
                 self.cells[index].balance(before_bps)
-        self._level_bps = full_bps(self.cells, rate_bps)
-        if before_bps == self._level_bps == math.inf:
+        if before_bps == math.inf and math.fsum([cell.intercept_bps for cell in self.cells]) <= rate_bps:
             self._drive(changed, math.inf, now_s)
             return
         for index in changed if before_bps < math.inf else range(len(self.cells)):
             self.cells[index].find_ends()
-        self._level_bps = walk(self.cells, rate_bps, self._level_bps)
+        self._level_bps = walk(self.cells, rate_bps, full_bps(self.cells, rate_bps))
         self._drive(range(len(self.cells)), self._level_bps, now_s)
         drive_level(self._level, self._level_bps, now_s)
         self._set_alarm(self._level)

@@ -294,7 +294,7 @@ CROWDS = {
 @pytest.mark.parametrize("crowd", CROWDS)
 def test_agrees_with_brute_force(crowd: str) -> None:
     @given(st.lists(transfer(CROWDS[crowd]), min_size=1, max_size=14), world())
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=80, deadline=None)
     def agrees(transfers: list[Transfer], world: World) -> None:
         assert_agrees(transfers, world)
 
