@@ -7,27 +7,35 @@ from functools import partial
 
 from netfed.vectors import Found, Inputs
 
+_FASTER = 1e5
+
 
 def max_min(inputs: Inputs) -> Found:
-    """A route is a cell or, where all routes end in one link, a cell and that backhaul."""
+    """A route is a cell or, where all routes end in one link, a cell and that backhaul; else links that a cell, with a
+    radio that is much faster, lies behind.
+    """
     from simpy import Environment
 
-    from netfed.network.flows import Shared
+    from netfed.network.flows import Meshed, Shared
+    from netfed.network.medium import Medium
 
     capacity, routes = inputs["link_capacity"], inputs["routes"]
     behind = {tuple(route[1:]) for route in routes}
-    if len(behind) != 1 or any(len(route) > 2 for route in routes):
-        return None
-    (backhaul,) = behind
     env = Environment()
-    medium = Shared(env, capacity[backhaul[0]] if backhaul else math.inf, len(capacity))
-    count = len(routes)
+    medium: Medium
+    if len(behind) == 1 and all(len(route) <= 2 for route in routes):
+        (backhaul,) = behind
+        medium = Shared(env, capacity[backhaul[0]] if backhaul else math.inf, len(capacity))
+        places = [(route[0], capacity[route[0]]) for route in routes]
+    else:
+        medium = Meshed(env, capacity, routes)
+        places = [(cell, _FASTER * max(capacity)) for cell in range(len(routes))]
+    weights = inputs.get("weights", [1.0] * len(routes))
+    limits = inputs.get("rate_cap", [math.inf] * len(routes))
     bits = 1_000_000 * math.ceil(max(capacity))
     flows = [
-        medium.start(bits, capacity[route[0]], route[0], weight, limit)
-        for route, weight, limit in zip(
-            routes, inputs.get("weights", [1.0] * count), inputs.get("rate_cap", [math.inf] * count), strict=True
-        )
+        medium.start(bits, radio_bps, cell, weight, limit)
+        for (cell, radio_bps), weight, limit in zip(places, weights, limits, strict=True)
     ]
     env.run(until=1.0)
     return {"rates": [bits - medium.left_bits(flow) for flow in flows]}

@@ -162,8 +162,6 @@ def test_a_network_of_cells_is_within_the_band_of_the_companies() -> None:
         ("shadow", {"scenario": "Moon"}),
         ("mcs-threshold", {"table": "PDSCH_table1", "mcs": 99}),
         ("mcs-threshold", {"table": "none", "mcs": 3}),
-        ("maxmin", {"link_capacity": [1, 1, 1], "routes": [[0, 1, 2]]}),
-        ("maxmin", {"link_capacity": [1, 1, 1], "routes": [[0, 1], [0, 2]]}),
         ("ps-queue", {"size_law": "Pareto", "rho": 0.5, "mean_service_s": 1.0}),
     ],
 )
