@@ -65,6 +65,7 @@ FIELDS: dict[str, Any] = {
     "energy_j": float,
     "energy_parts_j": dict.fromkeys(("compute", "transmit", "receive", "idle", "cloud"), float),
     "updates": dict.fromkeys(("selected", "arrived", "late", "lost", "dismissed"), int),
+    "devices": dict.fromkeys(("registered", "refused", "emptied"), int),
     "jobs": dict.fromkeys(("planned", "trained", "reused", "skipped"), int),
     "reference_jobs": int,
     "wall_s": float,
