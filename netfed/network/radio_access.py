@@ -169,6 +169,9 @@ class RadioAccess:
         (cell,), (position_m,) = cells.tolist(), self._trajectories.positions_m(ids, now_s)
         base_station, sector = divmod(cell, self._kind.cells)
         beam_db = 10 * math.log10(carrier.beam_gain)
+        served_gain = gain[0, cell] * carrier.beam_gain
+        down_w = served_gain * watts(carrier.transmit_power) / max(signals.down[0], 1e-30)
+        up_w = served_gain * power_w[0] / max(signals.up[0], 1e-30)
         return [
             Term("base station", base_station, "", "strongest cell: 3GPP TS 38.304, clause 5.2.3"),
             Term("sector", sector, "", ""),
@@ -178,10 +181,12 @@ class RadioAccess:
             Term("gain of beams", beam_db, "dB", "columns of antennas, and the device's"),
             Term("transmit power, down", carrier.transmit_power, "dBm", "carrier.transmit_power"),
             Term("noise, down", dbm(self._noise_w["downlink"]), "dBm", "-174 dBm/Hz and carrier.device_noise_figure"),
+            Term("noise and interference, down", dbm(down_w), "dBm", "what others transmit in the cells, besides"),
             Term("SINR, down", decibels(signals.down[0]), "dB", "3GPP TR 38.901, clause 7.8.1"),
             *self._rate_terms("downlink", signals.down[0], signals.down_bps[0]),
             Term("transmit power, up", dbm(power_w[0]), "dBm", "3GPP TS 38.213, clause 7.1.1"),
             Term("noise, up", dbm(self._noise_w["uplink"]), "dBm", "-174 dBm/Hz and carrier.noise_figure"),
+            Term("noise and interference, up", dbm(up_w), "dBm", "what devices of others transmit, besides"),
             Term("SINR, up", decibels(signals.up[0]), "dB", "over the whole carrier"),
             *self._rate_terms("uplink", signals.up[0], signals.up_bps[0]),
         ]

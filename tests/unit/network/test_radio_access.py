@@ -90,6 +90,10 @@ def test_the_budget_tells_what_a_device_gets(build: Build) -> None:
     assert budget["gain"] == pytest.approx(gains_db(network, [4], 0.0).max(), abs=1e-4)
     signal_dbm = budget["transmit power, down"] + budget["gain"] + budget["gain of beams"]
     assert budget["SINR, down"] < signal_dbm - budget["noise, down"]
+    assert budget["SINR, down"] == pytest.approx(signal_dbm - budget["noise and interference, down"], abs=1e-3)
+    received_dbm = budget["transmit power, up"] + budget["gain"] + budget["gain of beams"]
+    assert budget["SINR, up"] == pytest.approx(received_dbm - budget["noise and interference, up"], abs=1e-3)
+    assert budget["noise and interference, up"] > budget["noise, up"]
 
 
 def test_load_of_others_takes_airtime_and_interferes(build: Build) -> None:
