@@ -211,15 +211,13 @@ def netfed_updates_per_s(case: Case, executor: str, folder: Path) -> tuple[float
 
     The clock keeps pace with the values: ahead of them, its work would be done before the time is taken.
     """
-    from netfed import experiment
     from netfed.run import begin, play
-
-    experiment.AHEAD = 0
     from netfed.scenario import loads
 
     marks: list[tuple[float, float]] = []
     text = case.scenario(executor)
-    with begin(loads(text, "cohort.yaml"), text, folder) as run:
+    with pytest.MonkeyPatch.context() as patch, begin(loads(text, "cohort.yaml"), text, folder) as run:
+        patch.setattr("netfed.experiment.AHEAD", 0)
         play(run, case.workers, lambda _: marks.append((time.perf_counter(), time.process_time())))
         numerics = run.manifest.fingerprint["executor"]
     (wall, cpu), (wall_end, cpu_end) = marks[1], marks[-1]  # the first round warms up
