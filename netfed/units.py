@@ -103,7 +103,9 @@ class Quantity:
     def write(self, value: float) -> str:
         """Return the shortest text that `parse` reads as exactly ``value``."""
         exact = Decimal(repr(value))
-        return min((f"{_plain(exact / size)} {unit}" for unit, size in self.units.items()), key=len)
+        numbers = {unit: _plain(exact / size) for unit, size in self.units.items()}
+        exactly = (unit for unit, number in numbers.items() if float(Decimal(number) * self.units[unit]) == value)
+        return min((f"{numbers[unit]} {unit}" for unit in exactly), key=len)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         from pydantic_core import core_schema

@@ -119,6 +119,7 @@ def test_what_is_written_reads_back_as_the_same_bits(name: str, value: float, ne
         ("Bytes", 4194304.0, "4 MiB"),
         ("Hertz", 3.5e9, "3.5 GHz"),
         ("Meters", 500.0, "500 m"),
+        ("MetersPerSecond", 7.126488742290642e16, "7.126488742290642E+16 m/s"),
     ],
 )
 def test_the_shortest_text_is_written(name: str, value: float, text: str) -> None:
