@@ -158,7 +158,7 @@ class Carriers:
                 yield Course(kind.background.left(), partial(medium.set_capacity, place, cause="background"))
             for number, outages in enumerate(kind.outages):
                 if outages.hits_cell(cell):
-                    changes = outages.left(self._streams, f"outages-{number}/cell", cell)
+                    changes = outages.of_cell(self._streams, number, cell)
                     yield Course(changes, partial(medium.set_capacity, place, cause=f"outages-{number}"))
 
     def _cable_courses(self, medium: Medium, cables: Sequence[Cable]) -> Iterator[Course]:

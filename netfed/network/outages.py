@@ -35,6 +35,16 @@ class Outages(Plugin):
         """Return whether it is about the link between two sites."""
         return self.links == "all" or any(set(link) == set(ends) for link in self.links)
 
+    def of_cell(self, streams: Streams, index: int, cell: int) -> Iterator[Change]:
+        """Yield 0 when an outage of a cell begins, 1 when it ends: the same, whoever asks.
+
+        Args:
+            streams: The world's randomness.
+            index: Of these outages among those of the network.
+            cell: Its number.
+        """
+        return self.left(streams, f"outages-{index}/cell", cell)
+
     def left(self, streams: Streams, name: str, number: int) -> Iterator[Change]:
         """Yield 0 when an outage begins, 1 when it ends.
 

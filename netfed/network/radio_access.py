@@ -113,7 +113,7 @@ class RadioAccess:
         self._others_share = 0.0
         self._silent = np.zeros((len(kind.outages), self._channel.cells), np.bool_)
         self._outages = [
-            Course(outages.left(streams, f"outages-{number}/cell", cell), partial(self._hear_of_outage, number, cell))
+            Course(outages.of_cell(streams, number, cell), partial(self._hear_of_outage, number, cell))
             for number, outages in enumerate(kind.outages)
             for cell in range(self._channel.cells)
             if outages.hits_cell(cell)
@@ -246,11 +246,6 @@ class RadioAccess:
         gain_db[:, self._silent.any(axis=0)] = _SILENCE_DB
         return gain_db
 
-    def _down(self, gain: Floats, cells: Ids) -> Floats:
-        """Return the SINR of devices, linear. [device]"""
-        power_w, load = watts(self._carrier.transmit_power), self.load["downlink"]
-        return downlink_sinr(gain, cells, power_w, load, self._noise_w["downlink"], self._carrier.beam_gain)
-
     def _device_power_w(self, gain: Floats, cells: Ids) -> Floats:
         """Return what devices transmit. [device]"""
         carrier = self._carrier
@@ -267,7 +262,14 @@ class RadioAccess:
         """Return what devices and their cells receive of each other, and the rates that this allows."""
         serving_gain, power_w = gain[np.arange(len(gain)), cells], self._device_power_w(gain, cells)
         noise_w, beam_gain = self._noise_w["uplink"], self._carrier.beam_gain
-        down = self._down(gain, cells)
+        down = downlink_sinr(
+            gain,
+            cells,
+            watts(self._carrier.transmit_power),
+            self.load["downlink"],
+            self._noise_w["downlink"],
+            beam_gain,
+        )
         up = uplink_sinr(serving_gain, cells, power_w, self._interference_w, noise_w, beam_gain)
         return Signals(down, up, self._ladders["downlink"].rates_bps(down), self._ladders["uplink"].rates_bps(up))
 
