@@ -44,11 +44,15 @@ def typed(row: Row) -> Row:
     fields: Row = {}
     for name, value in row.items():
         if value is not None:
-            try:
-                fields[name] = _CASTS[name](value) if name in _CASTS else value
-            except (TypeError, ValueError):
-                raise SimulationError(f"event {row.get('kind')!r}: {name} is a number, not {value!r}") from None
+            fields[name] = value if type(value) is COLUMNS.get(name, Any) else _cast(row, name, value)
     return fields
+
+
+def _cast(row: Row, name: str, value: Scalar) -> Scalar:
+    try:
+        return _CASTS[name](value) if name in _CASTS else value
+    except (TypeError, ValueError):
+        raise SimulationError(f"event {row.get('kind')!r}: {name} is a number, not {value!r}") from None
 
 
 def to_table(rows: list[Row]) -> Any:
@@ -57,9 +61,14 @@ def to_table(rows: list[Row]) -> Any:
 
     arrow = {float: pa.float64(), int: pa.int64(), str: pa.string(), bool: pa.bool_()}
     columns = {name: pa.array([row.get(name) for row in rows], arrow[column]) for name, column in COLUMNS.items()}
-    others = [{name: value for name, value in row.items() if name not in COLUMNS} for row in rows]
-    columns["more"] = pa.array([json.dumps(other) if other else None for other in others], pa.string())
+    columns["more"] = pa.array([_more(row) for row in rows], pa.string())
     return pa.table(columns)
+
+
+def _more(row: Row) -> str | None:
+    if row.keys() <= COLUMNS.keys():
+        return None
+    return json.dumps({name: value for name, value in row.items() if name not in COLUMNS})
 
 
 def to_parquet(rows: list[Row]) -> bytes:
@@ -69,7 +78,7 @@ def to_parquet(rows: list[Row]) -> bytes:
 
     sink = BufferOutputStream()
     repeated = [name for name, column in COLUMNS.items() if column is not float]
-    pq.write_table(to_table(rows), sink, compression="zstd", use_dictionary=repeated)
+    pq.write_table(to_table(rows), sink, compression="zstd", use_dictionary=repeated, write_statistics=False)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 

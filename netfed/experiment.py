@@ -212,8 +212,9 @@ class Experiment:
         try:
             while not protocol.processed:
                 env.step()
-                last = sim.model.version == self.scheme.versions  # what happens after it belongs to its window
-                if sim.tally["selected"] >= pause and len(sim.published) >= self._window and not last:
+                if sim.tally["selected"] < pause or len(sim.published) < self._window:
+                    continue
+                if sim.model.version < self.scheme.versions:  # what happens after the last belongs to its window
                     pause = sim.tally["selected"] + self.ahead
                     yield self._take_published()
         except EmptySchedule as error:

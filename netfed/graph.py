@@ -15,18 +15,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import orjson
+
 from netfed.errors import ComputationFailed, RunFolderError, SimulationError
 
 _MISSING: Any = object()
 
 
-canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-"""Return the one JSON text of plain data: equal texts are equal values, floats to the last bit."""
+_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+
+
+def canonical(value: Any) -> bytes:
+    """Return the one JSON text of plain data: equal texts are equal values, finite floats to the last bit.
+
+    Raises:
+        TypeError: It is not plain data.
+    """
+    return orjson.dumps(value, option=_CANONICAL)
 
 
 def digest(*recipe: Any) -> str:
     """Return the sha256 (hex) of plain data in canonical JSON."""
-    return hashlib.sha256(canonical(recipe).encode()).hexdigest()
+    return hashlib.sha256(canonical(recipe)).hexdigest()
 
 
 class Form(Protocol):

@@ -214,5 +214,5 @@ def process_start(pid: int) -> int | None:
     return int(stat.rpartition(")")[2].split()[19])
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

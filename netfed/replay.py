@@ -35,7 +35,7 @@ class Replay:
             RunFolderError: One was recorded before, but differs.
         """
         if rows:
-            self._hash.update(canonical(rows)[1:-1].encode() + b",")
+            self._hash.update(canonical(rows)[1:-1] + b",")
         self.seen += len(rows)
         recorded = list(islice(self._recorded, len(rows)))
         for (place, before), row in zip(recorded, rows, strict=False):

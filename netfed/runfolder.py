@@ -192,7 +192,8 @@ class RunFolder:
 
     def note(self, errors: Iterable[Mapping[str, Any]]) -> None:
         """Append to ``errors.jsonl``."""
-        _append(self.path / "errors.jsonl", "".join(json.dumps({"time": _now(), **error}) + "\n" for error in errors))
+        lines = "".join(json.dumps({"time": _now(), **error}) + "\n" for error in errors)
+        _append(self.path / "errors.jsonl", lines.encode())
 
     def commit(self, progress: Mapping[str, Any]) -> None:
         """Make all rows so far count. While a replay has not caught up with the last commit, do nothing."""
@@ -222,7 +223,7 @@ class RunFolder:
         if self._unwritten:
             self._write_part(self._unwritten)
             self._unwritten = []
-        digest = hashlib.sha256(f"{self._digest()}\n{canonical(results)}".encode()).hexdigest()
+        digest = hashlib.sha256(self._digest().encode() + b"\n" + canonical(results)).hexdigest()
         data = json.dumps({**results, **accounts, "digest": digest}, indent=1).encode()
         _replace(self.path / SUMMARY, data)
         self._files[SUMMARY] = FileRecord.of(data)
@@ -247,7 +248,7 @@ class RunFolder:
 
     def log(self, text: str) -> None:
         """Append to ``log.txt``."""
-        _append(self.path / "log.txt", f"{_now()} {text.rstrip()}\n")
+        _append(self.path / "log.txt", f"{_now()} {text.rstrip()}\n".encode())
 
     def __enter__(self) -> RunFolder:
         return self
@@ -265,12 +266,12 @@ class RunFolder:
         return hashlib.sha256(f"{self._rounds.digest}\n{self._events.digest}".encode()).hexdigest()
 
     def _append_rounds(self, rows: list[Row]) -> None:
-        text = "".join(canonical(row) + "\n" for row in rows)
-        _append(self.path / ROUNDS, text)
-        self._rounds_hash.update(text.encode())
+        lines = b"".join(canonical(row) + b"\n" for row in rows)
+        _append(self.path / ROUNDS, lines)
+        self._rounds_hash.update(lines)
         before = self._files[ROUNDS]
         self._files[ROUNDS] = FileRecord(
-            before.size + len(text.encode()), self._rounds_hash.hexdigest(), before.rows + len(rows)
+            before.size + len(lines), self._rounds_hash.hexdigest(), before.rows + len(rows)
         )
 
     def _next_part_rows(self) -> int:
@@ -340,9 +341,9 @@ def _replace(path: Path, data: bytes) -> None:
         _sync(path.parent)
 
 
-def _append(path: Path, text: str) -> None:
+def _append(path: Path, data: bytes) -> None:
     with _naming(path), path.open("ab") as file:
-        file.write(text.encode())
+        file.write(data)
 
 
 @contextmanager

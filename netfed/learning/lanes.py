@@ -72,11 +72,11 @@ class Stack:
     def added(self, model: Tensors) -> Iterator[Tensors]:
         """Yield what each lane has added to ``model``; ends the training."""
         stacks = [
-            self.tensors[name].sub_(_stacked(value.to(self.device), 1)[0]).to(value.device).unbind()
+            self.tensors[name].sub_(_stacked(value.to(self.device), 1)[0]).to(value.device).contiguous().unbind()
             for name, value in model.items()
         ]
         for lane in zip(*stacks, strict=True):
-            yield {name: tensor.contiguous() for name, tensor in zip(model, lane, strict=True)}
+            yield dict(zip(model, lane, strict=True))
 
     def narrow(self, width: int) -> None:
         """Leave only the first ``width`` lanes active."""
