@@ -18,6 +18,8 @@ T = TypeVar("T")
 Path = tuple[str | int, ...]
 
 _MOST = 100
+_A_KEY = "[key]"
+"""Where pydantic's path ends if a key of a mapping is wrong, and not what stands under it."""
 _MESSAGES = {
     "missing": "missing key",
     "dataclass_type": "expected a mapping, not {got}",
@@ -29,6 +31,7 @@ _MESSAGES = {
     "bool_type": "expected true or false, not {got}",
     "int_type": "expected an integer, not {got}",
     "float_type": "expected a number, not {got}",
+    "float_parsing": "expected a number, not {got}",
     "finite_number": "expected a finite number",
     "literal_error": "expected {expected}, not {got}",
     "greater_than": "expected more than {gt:.15g}, not {got}",
@@ -83,7 +86,7 @@ def _problems(spec: type[Any], tree: object, errors: list[ErrorDetails]) -> list
 
 def _locate(tree: Any, error: ErrorDetails) -> tuple[Path, Path | None]:
     """Return the user's path to an error, and to the union it is in: pydantic's path also names the union's member."""
-    steps = error["loc"]
+    steps = tuple(step for step in error["loc"] if step != _A_KEY)
     absent = steps[-1:] if error["type"] == "missing" else ()
     path: Path = ()
     union = None

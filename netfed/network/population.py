@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
@@ -32,6 +33,7 @@ class Population:
         profile: Index of its own. [device]
         speed: Relative to it. [device]
         rate_up_bps: Of its radio while it has the cell for itself; likewise ``rate_down_bps``. [device]
+        weight: Of its transfers among others; None where all weigh 1. [device]
         held: Number of the model that it holds (of the coder), -1 for none. [device]
         ready_s: When its battery has, or had, the charge to take part; inf: it never does. [device]
         refused: How many have too little memory to take part.
@@ -47,11 +49,13 @@ class Population:
         self.base_station = np.floor(len(sites_m) * streams.uniform("base-station", ids)).astype(np.int32)
         self.sector = np.zeros(devices.count, np.int16)
         self.profiles = [PROFILES[name] for name in devices.shares]
-        bounds = np.cumsum(list(devices.shares.values()))[:-1]
-        self.profile = np.searchsorted(bounds, streams.uniform("profile", ids), side="right").astype(np.uint8)
+        self.profile = _drawn(devices.shares.values(), streams.uniform("profile", ids)).astype(np.uint8)
         self.speed: Floats = np.exp(devices.speed_spread * streams.normal("speed", ids))
         self.rate_up_bps = _rates_bps(network.air("uplink"), streams.normal("rate-uplink", ids))
         self.rate_down_bps = _rates_bps(network.air("downlink"), streams.normal("rate-downlink", ids))
+        self.weight: Floats | None = None
+        if {*devices.weights} != {1.0}:
+            self.weight = np.array([*devices.weights])[_drawn(devices.weights.values(), streams.uniform("weight", ids))]
         self.held = np.full(devices.count, -1, np.int32)
         self.ready_s = np.zeros(devices.count)
         self.charged: Condition | None = None
@@ -234,6 +238,12 @@ class Device:
         return self.population.rate_down_bps.item(self.id)
 
     @property
+    def weight(self) -> float:
+        """Of its transfers among others."""
+        weights = self.population.weight
+        return 1.0 if weights is None else weights.item(self.id)
+
+    @property
     def held(self) -> int:
         """Number of the model that it holds, -1 for none."""
         return self.population.held.item(self.id)
@@ -275,6 +285,11 @@ def scatter(count: int, spacing_m: float, streams: Streams) -> Floats:
     across = streams.uniform("position", ids, 2) * corners[(rhombus + 1) % 3]
     places = along + across
     return np.stack((places.real, places.imag), axis=-1)
+
+
+def _drawn(shares: Iterable[float], draws: Floats) -> NDArray[np.int64]:
+    """Return which of some classes each device is of, by their shares. [device]"""
+    return np.searchsorted(np.cumsum([*shares])[:-1], draws, side="right")
 
 
 def _rates_bps(link: LinkClass, normal: Floats) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ from netfed.spelling import did_you_mean
 from netfed.units import BitsPerSecond, Bytes, Fraction, Seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from simpy import Environment
 
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
+
+
+def _require_whole(key: str, shares: Mapping[Any, float]) -> None:
+    total = math.fsum(shares.values())
+    _require(math.isclose(total, 1.0, abs_tol=1e-9), f"{key}: the shares add up to {total:g}, not to 1")
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,10 @@ class Devices:
             the trace of its own, and keeps the distance; null: constant.
         downlink: Likewise.
         memory: What a learner may take on each; null: what their profiles say. Who has too little is never selected.
+        weight: What the transfers of a device weigh when they share airtime, or the backhaul, with others: a number, or
+            the share of devices that has each. A weight of 4 gets four times what one of 1 does (discriminatory
+            processor sharing: Fayolle, Mitrani and Iasnogorodski, JACM 27(3), 1980). It stands for the priority level
+            of a QoS flow, 3GPP TS 23.501, clause 5.7.3.3, which leaves open what a scheduler makes of it.
     """
 
     count: Annotated[int, Field(ge=1)]
@@ -110,6 +119,7 @@ class Devices:
     uplink: RateTrace | None = None
     downlink: RateTrace | None = None
     memory: Bytes | None = None
+    weight: float | dict[float, Fraction] = 1.0
 
     def __post_init__(self) -> None:
         _require(self.count >= 1, "count must be at least 1")
@@ -118,9 +128,11 @@ class Devices:
             known = f"profile: {name!r} is none of {', '.join(PROFILES)}"
             _require(name in PROFILES, known + did_you_mean(name, PROFILES))
             _require(0 <= share <= 1, f"profile: the share of {name!r} must be from 0 to 1")
-        total = math.fsum(self.shares.values())
-        _require(math.isclose(total, 1.0, abs_tol=1e-9), f"profile: the shares add up to {total:g}, not to 1")
-
+        _require_whole("profile", self.shares)
+        for weight, share in self.weights.items():
+            _require(0.001 <= weight <= 1000, f"weight: {weight:g} is not from 0.001 to 1000")
+            _require(0 <= share <= 1, f"weight: the share of {weight:g} must be from 0 to 1")
+        _require_whole("weight", self.weights)
         _ = self.rates()
 
     def rates(self) -> dict[Direction, Steps]:
@@ -136,6 +148,11 @@ class Devices:
     def shares(self) -> dict[str, float]:
         """Share of devices by profile."""
         return {self.profile: 1.0} if isinstance(self.profile, str) else self.profile
+
+    @property
+    def weights(self) -> dict[float, float]:
+        """Share of devices by weight."""
+        return self.weight if isinstance(self.weight, dict) else {self.weight: 1.0}
 
 
 class Network(Plugin):
