@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 import networkx as nx
 from simpy import Environment
 
-from netfed.errors import ScenarioError
 from netfed.network.backhaul import Edge, paths
 from netfed.network.course import Course, Courses
 from netfed.network.medium import Dedicated, Medium
 from netfed.streams import Streams
 
 if TYPE_CHECKING:
-    from netfed.network.outages import Outages
     from netfed.network.spec import Network
 
 Place = tuple[Medium, range]
@@ -61,9 +59,6 @@ class Carriers:
         kind: How payloads travel.
         graph: The cloud, the base stations and their links.
         streams: The world's randomness.
-
-    Raises:
-        ScenarioError: Something is out of order at times that is not there.
     """
 
     def __init__(self, env: Environment, kind: Network, graph: nx.Graph, streams: Streams) -> None:
@@ -75,13 +70,6 @@ class Carriers:
             edge: graph.edges[edge]["link"].rate for path in self._paths for edge in path
         }
         self._numbers = {frozenset(edge): number for number, edge in enumerate(graph.edges)}
-        mistakes = [
-            f"network.outages.{index}: {mistake}"
-            for index, outages in enumerate(kind.outages)
-            for mistake in self._absent(outages)
-        ]
-        if mistakes:
-            raise ScenarioError(*mistakes)
 
     def whole(self) -> list[Place]:
         """Return what carries bits the whole way, in one direction. [base station]"""
@@ -169,15 +157,6 @@ class Carriers:
                     if outages.hits_link(edge):
                         changes = outages.left(self._streams, f"outages-{number}/link", self._numbers[frozenset(edge)])
                         yield Course(changes, partial(state.set, (number, edge)))
-
-    def _absent(self, outages: Outages) -> Iterator[str]:
-        count = len(self._paths) * self._kind.cells
-        for cell in outages.cells if outages.cells != "all" else ():
-            if cell >= count:
-                yield f"there is no cell {cell}: they are numbered from 0 to {count - 1}"
-        for link in outages.links if outages.links != "all" else ():
-            if frozenset(link) not in self._numbers:
-                yield f"the topology has no link between {link[0]!r} and {link[1]!r}"
 
 
 class _State:

@@ -11,18 +11,21 @@ from pydantic import Field
 from netfed.network.availability import Always, Availability
 from netfed.network.background import Background
 from netfed.network.battery import Battery
+from netfed.network.cells import absent, named
 from netfed.network.mobility.spec import Mobility, Static
 from netfed.network.outages import Outages
 from netfed.network.profiles import PROFILES
 from netfed.network.rate_trace import RateTrace
 from netfed.network.rrc import Rrc
 from netfed.network.thermal import Thermal
+from netfed.network.topology import BASE_STATION, Topology
 from netfed.plugin import Plugin
 from netfed.spelling import did_you_mean
 from netfed.units import BitsPerSecond, Bytes, Fraction, Seconds
+from netfed.validation import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from simpy import Environment
 
@@ -172,6 +175,21 @@ class Network(Plugin):
     def cells(self) -> int:
         """How many cells a base station has: its sectors."""
         return 1
+
+    def misfits(self, topology: Topology, devices: Devices) -> Iterator[Problem]:
+        """Yield what it says that does not fit the rest of a scenario.
+
+        Args:
+            topology: Where base stations are.
+            devices: Who takes part.
+        """
+        outages = {("network", "outages", index): outages for index, outages in enumerate(self.outages)}
+        if any(named(each.cells) or each.links not in ("all", ()) for each in outages.values()):
+            graph = topology.graph()
+            count = self.cells * sum(role == BASE_STATION for _, role in graph.nodes(data="role"))
+            for path, each in outages.items():
+                for line in (*absent(each.cells, count), *each.absent_links(graph)):
+                    yield Problem(path, line)
 
     def air(self, direction: Direction) -> LinkClass:
         """Return the access links between devices and their base station."""

@@ -7,7 +7,6 @@ import networkx as nx
 import pytest
 from simpy import Environment
 
-from netfed.errors import ScenarioError
 from netfed.network.background import Constant
 from netfed.network.carriers import Cable, Carriers, Site, sites
 from netfed.network.flows import Meshed, Shared
@@ -147,13 +146,3 @@ def test_a_link_fails_both_ways_at_once() -> None:
         assert rates[0] == rates[1]
         states.add(tuple(rate > 0 for rate in rates[0]))
     assert len(states) > 3
-
-
-def test_refuses_outages_of_what_is_not_there() -> None:
-    outages = (Scheduled(0.0, 1.0, cells=(3,)), Scheduled(0.0, 1.0, links=(("a", "b"),)))
-    with pytest.raises(ScenarioError) as refusal:
-        carriers(outages=outages)
-    assert refusal.value.lines == (
-        "network.outages.0: there is no cell 3: they are numbered from 0 to 2",
-        "network.outages.1: the topology has no link between 'a' and 'b'",
-    )
