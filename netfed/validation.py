@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from netfed import plugin
-from netfed.keys import inside, keys
+from netfed.keys import inside, keys, lacking
 from netfed.spelling import did_you_mean
 from netfed.tree import KIND
 
@@ -101,7 +101,10 @@ def _locate(tree: Any, error: ErrorDetails) -> tuple[Path, Path | None]:
 
 def _message(spec: type[Any], tree: Any, path: Path, error: ErrorDetails) -> str:
     if error["type"] == "unexpected_keyword_argument":
-        known = _keys(spec, tree, path[:-1])
+        annotation, kind = _mapping(spec, tree, path[:-1])
+        if remedy := lacking(annotation, kind, path[-1]):
+            return remedy
+        known = list(keys(annotation, kind))
         return "unknown key" + (did_you_mean(str(path[-1]), known) or f" (keys: {', '.join(known)})")
     if error["type"] not in _MESSAGES:
         return error["msg"]
@@ -114,11 +117,11 @@ def _said(value: object) -> str:
     return (repr(value) if isinstance(value, str) else json.dumps(value))[:40]
 
 
-def _keys(annotation: Any, tree: Any, path: Path) -> list[str]:
-    """Return the keys that may stand in the mapping at ``path``."""
+def _mapping(annotation: Any, tree: Any, path: Path) -> tuple[Any, object]:
+    """Return the type that admits the mapping at ``path``, and the kind that it names."""
     for step in path:
         annotation, tree = inside(annotation, step, _kind(tree)), tree[step]
-    return list(keys(annotation, _kind(tree)))
+    return annotation, _kind(tree)
 
 
 def _kind(tree: Any) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from netfed.network.background import Background
 from netfed.network.link_adaptation.scheduler import Scheduler
@@ -53,6 +53,11 @@ class Cellular(Network, kind="cellular"):
         wraparound: Whether the base stations repeat all around, as 3GPP's evaluations have it: hexagonal grids of 7,
             19, 37, ... of them.
     """
+
+    lacks: ClassVar[dict[str, str]] = {
+        "traces": "rates follow from the radio of a cellular network; leave traces out, or take fluid: here,"
+        " background takes airtime over time, and outages all of it"
+    }
 
     propagation: Propagation
     carrier: Carrier

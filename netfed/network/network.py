@@ -81,12 +81,12 @@ class Network:
         links: dict[Direction, spec.LinkClass] = {"uplink": kind.air("uplink"), "downlink": kind.air("downlink")}
         carriers = Carriers(env, kind, self.graph, streams)
         self.whole = Span(
-            {direction: carriers.whole() for direction in links},
+            {direction: carriers.whole(direction) for direction in links},
             {direction: [in_series([link, backhaul]) for backhaul in backhauls] for direction, link in links.items()},
             devices.dropout,
         )
         self.access = Span(
-            {direction: carriers.access() for direction in links},
+            {direction: carriers.access(direction) for direction in links},
             {direction: [link] * len(backhauls) for direction, link in links.items()},
             devices.dropout,
         )

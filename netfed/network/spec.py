@@ -11,6 +11,7 @@ from pydantic import Field
 from netfed.network.availability import Always, Availability
 from netfed.network.background import Background
 from netfed.network.battery import Battery
+from netfed.network.cell_trace import CellTrace
 from netfed.network.cells import absent, named
 from netfed.network.mobility.spec import Mobility, Static
 from netfed.network.outages import Outages
@@ -22,7 +23,7 @@ from netfed.network.topology import BASE_STATION, Topology
 from netfed.plugin import Plugin
 from netfed.spelling import did_you_mean
 from netfed.units import BitsPerSecond, Bytes, Fraction, Seconds
-from netfed.validation import Problem
+from netfed.validation import Path, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -165,11 +166,13 @@ class Network(Plugin):
         backhaul: Links between base stations and the cloud, one each way and base station.
         background: What others take of the airtime of every cell; null: nothing.
         outages: When cells and links of the backhaul are out of order.
+        traces: Cells whose rates follow traces: what background and outages take of them they take of that.
     """
 
     backhaul: LinkClass
     background: Background | None = None
     outages: tuple[Outages, ...] = ()
+    traces: tuple[CellTrace, ...] = ()
 
     @property
     def cells(self) -> int:
@@ -183,17 +186,39 @@ class Network(Plugin):
             topology: Where base stations are.
             devices: Who takes part.
         """
-        outages = {("network", "outages", index): outages for index, outages in enumerate(self.outages)}
-        if any(named(each.cells) or each.links not in ("all", ()) for each in outages.values()):
-            graph = topology.graph()
-            count = self.cells * sum(role == BASE_STATION for _, role in graph.nodes(data="role"))
-            for path, each in outages.items():
-                for line in (*absent(each.cells, count), *each.absent_links(graph)):
-                    yield Problem(path, line)
+        yield from self._absent(topology)
+        for index, trace in enumerate(self.traces):
+            for direction in trace.rates:
+                if getattr(devices, direction) is not None:
+                    why = "cells of the network follow traces in this direction: leave out these, or this one"
+                    yield Problem(("devices", direction), why)
+                for other in range(index):
+                    if trace.meets(self.traces[other], direction):
+                        why = f"a cell cannot follow this trace of its {direction} and that of traces.{other} too"
+                        yield Problem(("network", "traces", index), why)
+
+    def _absent(self, topology: Topology) -> Iterator[Problem]:
+        spoken_of: list[tuple[Path, Outages | CellTrace]] = [
+            *((("network", "outages", index), outages) for index, outages in enumerate(self.outages)),
+            *((("network", "traces", index), trace) for index, trace in enumerate(self.traces)),
+        ]
+        if not any(named(each.cells) for _, each in spoken_of) and all(o.links in ("all", ()) for o in self.outages):
+            return
+        graph = topology.graph()
+        count = self.cells * sum(role == BASE_STATION for _, role in graph.nodes(data="role"))
+        for path, each in spoken_of:
+            links = each.absent_links(graph) if isinstance(each, Outages) else ()
+            for line in (*absent(each.cells, count), *links):
+                yield Problem(path, line)
 
     def air(self, direction: Direction) -> LinkClass:
         """Return the access links between devices and their base station."""
         raise NotImplementedError
+
+    def best_bps(self, direction: Direction, cell: int) -> float:
+        """Return the median rate of radios in a cell, at the best moment of its trace if it follows one."""
+        traces = (trace.rates[direction] for trace in self.traces if trace.leads(direction, cell))
+        return max([self.air(direction).rate, *(float(steps.rate_bps.max()) for steps in traces)])
 
     def backhaul_link(self, **own: float) -> LinkClass:
         """Return one link of the backhaul.
@@ -266,6 +291,7 @@ class Rated(Network):
     backhaul: LinkClass
     background: Background | None = None
     outages: tuple[Outages, ...] = ()
+    traces: tuple[CellTrace, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.backhaul.spread == 0, "backhaul: spread is for access links only")
@@ -280,7 +306,10 @@ class Rated(Network):
 
 @dataclass(frozen=True)
 class Fixed(Rated, kind="fixed"):
-    """Constant rates: a transfer goes as fast as the slower of its two links, however many others are under way."""
+    """Constant rates: a transfer goes as fast as the slower of its two links, however many others are under way.
+
+    In a cell that follows a trace, each transfer gets what the trace says, as if it were alone.
+    """
 
     def medium(self, env: Environment, backhaul_bps: float) -> Medium:
         """Return a medium that shares nothing."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from netfed.errors import ScenarioError
-from netfed.scenario import Scenario, loads
+from netfed.scenario import Scenario, load, loads, resolved
 
 HEAD = """\
 netfed: 1
@@ -135,3 +135,100 @@ def test_a_plain_scenario_is_checked_without_its_graph() -> None:
     code = f"import sys; from netfed.scenario import loads; loads({HEAD + FLUID!r}, 's.yaml')\n"
     code += "assert not {'networkx', 'simpy', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+TRACED = (
+    FLUID
+    + """\
+  traces:
+  - {cells: [0, 2], uplink: {kind: csv, path: up.csv}}
+  - cells: all
+    downlink: {kind: lumos5g, path: down.csv}
+"""
+)
+
+
+@pytest.fixture
+def traced(tmp_path: Path) -> Path:
+    """A scenario beside the traces that it names."""
+    (tmp_path / "up.csv").write_text("t_s,rate_bps\n0,1e6\n1,2e6\n")
+    (tmp_path / "down.csv").write_text("Throughput\n100\n0\n")
+    file = tmp_path / "mine.yaml"
+    file.write_text(HEAD + TRACED)
+    return file
+
+
+def check(file: Path, old: str = "", new: str = "") -> list[str]:
+    file.write_text((HEAD + TRACED).replace(old, new))
+    with pytest.raises(ScenarioError) as refused:
+        load(file)
+    return [line.replace(f"{file.parent}/", "") for line in refused.value.lines]
+
+
+def test_traces_of_cells_are_found_beside_the_scenario_and_pinned(traced: Path) -> None:
+    scenario = load(traced)
+    one, other = scenario.network.traces
+    assert (one.cells, one.uplink.path, one.downlink) == ((0, 2), str(traced.parent / "up.csv"), None)
+    assert (other.cells, other.uplink) == ("all", None)
+    assert [scenario.network.best_bps("uplink", cell) for cell in range(3)] == [2e6, 1e6, 2e6]
+    assert scenario.network.best_bps("downlink", 1) == 100e6
+    again = loads(resolved(scenario), "resolved.yaml")
+    assert again == scenario
+    assert len(again.network.traces[0].uplink.sha256) == 64
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "message"),
+    [
+        ("[0, 2]", "[0, 3]", "13:5: network.traces.0", "there is no cell 3: they are numbered from 0 to 2"),
+        ("[0, 2]", "[-1]", "13:5: network.traces.0", "cells are numbered from 0"),
+        ("[0, 2]", "[]", "13:5: network.traces.0", "cells must say who follows the trace, or be all"),
+        ("up.csv", "none.csv", "13:21: network.traces.0.uplink", "none.csv: No such file or directory"),
+        ("uplink: {kind: csv, path: up.csv}", "uplink: null", "13:5: network.traces.0", "uplink or downlink must be"),
+        ("up.csv}}", "down.csv}}", "13:5: network.traces.0", "down.csv:1: no column 't_s'"),
+        ("lumos5g", "csv", "14:5: network.traces.1", "down.csv:1: no column 't_s'"),
+        ("downlink: {kind", "uplink: {kind", "14:5: network.traces.1", "down.csv: Lumos5G measured the downlink: take"),
+        ("- cells: all", "- cell: 1", "14:5: network.traces.1.cell", "unknown key, did you mean 'cells'?"),
+        (
+            "up.csv}}",
+            "up.csv}, downlink: {kind: csv, path: up.csv}}",
+            "14:5: network.traces.1",
+            "a cell cannot follow this trace of its downlink and that of traces.0 too",
+        ),
+        (
+            "{count: 8}",
+            "{count: 8, downlink: {kind: lumos5g, path: down.csv}}",
+            "6:21: devices.downlink",
+            "cells of the network follow traces in this direction: leave out these, or this one",
+        ),
+    ],
+)
+def test_a_mistake_in_a_trace_of_cells_is_told_with_its_line(
+    traced: Path, old: str, new: str, place: str, message: str
+) -> None:
+    (line,) = check(traced, old, new)
+    assert line.startswith(f"mine.yaml:{place}: {message}")
+
+
+def test_traces_of_other_cells_or_another_direction_do_not_meet(traced: Path) -> None:
+    down, up = "downlink: {kind: lumos5g, path: down.csv}", "uplink: {kind: csv, path: up.csv}"
+    traced.write_text((HEAD + TRACED).replace("cells: all", "cells: [1]").replace(down, up))
+    assert len(load(traced).network.traces) == 2
+    assert load(traced, sets=[f"devices.downlink={{kind: lumos5g, path: {traced.parent / 'down.csv'}}}"])
+
+
+def test_kinds_whose_cells_have_no_given_rate_follow_no_trace() -> None:
+    (line,) = refusal(FLUID, "network={kind: ideal, traces: []}")
+    assert line.endswith(": network.traces: unknown key (keys: kind)")
+    assert refusal(CELLULAR.replace("wraparound: true", "traces: []")) == (
+        "s.yaml:12:3: network.traces: rates follow from the radio of a cellular network; leave traces out, "
+        "or take fluid: here, background takes airtime over time, and outages all of it",
+    )
+
+
+def test_a_topology_from_a_file_has_the_cells_that_it_has(traced: Path, graph: Path) -> None:
+    topology = f"{{kind: file, path: {graph.name}}}"
+    traced.write_text((HEAD + TRACED).replace("{kind: hexagonal, base_stations: 3}", topology))
+    assert load(traced, sets=["network.traces.0.cells=[6]"]).network.traces[0].cells == (6,)
+    with pytest.raises(ScenarioError, match="there is no cell 7: they are numbered from 0 to 6"):
+        load(traced, sets=["network.traces.0.cells=[7]"])
