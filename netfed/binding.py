@@ -10,11 +10,12 @@ from netfed.tree import Node
 
 
 class _Key(NamedTuple):
-    """A key, how a run shows that it has felt it (any of these), and what to say if it has not."""
+    """A key, how a run shows that it has felt it (any of these), what to say if it has not, and what is none."""
 
     path: str
     felt_by: set[str]
     otherwise: str
+    none: object = None
 
 
 _KEYS = (
@@ -25,6 +26,7 @@ _KEYS = (
     _Key("devices.dropout.upload", {"dropout-upload"}, "it struck nobody"),
     _Key("devices.availability", {"unavailable", DEVICES}, "nobody left, and no round waited for devices"),
     _Key("devices.battery", {"battery"}, "none ran empty"),
+    _Key("devices.weight", {SHARE, BACKHAUL}, "no transfer waited for another", 1),
     _Key("network.uplink.loss", {"loss-uplink"}, "no upload broke"),
     _Key("network.downlink.loss", {"loss-downlink"}, "no download broke"),
     _Key(
@@ -47,7 +49,7 @@ def unfelt(resolved: Node, felt: Collection[str]) -> Iterator[tuple[str, str]]:
     """
     network = resolved.find(["network", "kind"])
     keys = (*_KEYS, _AIR) if network is not None and network.value == "fluid" else _KEYS
-    for path, felt_by, otherwise in keys:
+    for path, felt_by, otherwise, none in keys:
         node = resolved.find(path.split("."))
-        if node is not None and node.plain() not in _OFF and not felt_by & set(felt):
+        if node is not None and node.plain() not in (*_OFF, none) and not felt_by & set(felt):
             yield path, otherwise

@@ -37,6 +37,12 @@ def inside(annotation: Any, step: str | int, kind: object = None) -> Any:
     return object
 
 
+def lacking(annotation: Any, kind: object, key: str | int) -> str:
+    """Return what to do instead of giving a mapping a key that its kind cannot have; empty if nobody knows."""
+    families = [member for member in _members(annotation) if _is_family(member)] if isinstance(kind, str) else []
+    return "".join(family.kinds[kind].lacks.get(key, "") for family in families if kind in family.kinds)
+
+
 def spelled_out(annotation: Any, node: Node) -> Node:
     """Return the tree with each bare name of a kind as the mapping that it is short for: ``{kind: name}``."""
     if isinstance(node.value, str):

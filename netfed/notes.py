@@ -30,8 +30,13 @@ def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "topology.spacing", why
         if devices.mobility.kind != "static":
             yield "devices.mobility", why
-    if network.kind in ("ideal", "fixed") and scheme.kind != "hierarchical":
-        yield "topology.base_stations", f"in a network of kind {network.kind} no transfer slows another down"
+    if network.kind in ("ideal", "fixed"):
+        why = f"in a network of kind {network.kind} no transfer slows another down"
+        if scheme.kind != "hierarchical":
+            yield "topology.base_stations", why
+        yield "devices.weight", why
+    elif 1 in devices.weights.values():
+        yield "devices.weight", "all devices weigh the same, so nobody gets more than others"
     if isinstance(scenario.task, Classification) and scenario.pretraining is None and scenario.task.split.cloud > 0:
         yield "task.split.cloud", "nobody learns from the cloud's share, since there is no pretraining"
     if isinstance(scheme, FedAvg) and scheme.over_selection and scheme.cohort == devices.count:
@@ -41,6 +46,7 @@ def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
             yield key, "nothing is learned where task is none"
     if scheme.kind == "local":
         unused = ["codec", "downlink", "devices.availability", "devices.dropout.download", "devices.dropout.upload"]
+        unused.append("devices.weight")
         for key in unused + ["network"] * (network.kind != "ideal"):
             yield key, "with the scheme local, devices neither send nor receive"
     if scheme.kind == "central":

@@ -38,8 +38,13 @@ _being_described: set[type[Plugin]] = set()
 
 
 class Plugin:
-    """Base of every family."""
+    """Base of every family.
 
+    Attributes:
+        lacks: Keys of other kinds that this one cannot have, and what to do instead.
+    """
+
+    lacks: ClassVar[dict[str, str]] = {}
     kind: ClassVar[str]
     kinds: ClassVar[dict[str, type[Plugin]]]
     default_kind: ClassVar[str | None]

@@ -51,6 +51,7 @@ from netfed.schemes.spec import Scheme
 from netfed.sources import EXTENDS, find
 from netfed.task import Classification, Nothing, Task
 from netfed.tree import Node
+from netfed.validation import SpecError
 
 BUILT_IN = (
     Backprop,
@@ -175,6 +176,8 @@ class Scenario:
             self._check_that_nothing_is_learned()
         else:
             self._check_that_something_is_learned()
+        if misfits := [*self.network.misfits(self.topology, self.devices)]:
+            raise SpecError(misfits)
 
     def _check_that_nothing_is_learned(self) -> None:
         if isinstance(self.scheme, Central | Local):

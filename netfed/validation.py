@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from netfed import plugin
-from netfed.keys import inside, keys
+from netfed.keys import inside, keys, lacking
 from netfed.spelling import did_you_mean
 from netfed.tree import KIND
 
@@ -18,6 +18,8 @@ T = TypeVar("T")
 Path = tuple[str | int, ...]
 
 _MOST = 100
+_A_KEY = "[key]"
+"""Where pydantic's path ends if a key of a mapping is wrong, and not what stands under it."""
 _MESSAGES = {
     "missing": "missing key",
     "dataclass_type": "expected a mapping, not {got}",
@@ -29,6 +31,7 @@ _MESSAGES = {
     "bool_type": "expected true or false, not {got}",
     "int_type": "expected an integer, not {got}",
     "float_type": "expected a number, not {got}",
+    "float_parsing": "expected a number, not {got}",
     "finite_number": "expected a finite number",
     "literal_error": "expected {expected}, not {got}",
     "greater_than": "expected more than {gt:.15g}, not {got}",
@@ -83,7 +86,7 @@ def _problems(spec: type[Any], tree: object, errors: list[ErrorDetails]) -> list
 
 def _locate(tree: Any, error: ErrorDetails) -> tuple[Path, Path | None]:
     """Return the user's path to an error, and to the union it is in: pydantic's path also names the union's member."""
-    steps = error["loc"]
+    steps = tuple(step for step in error["loc"] if step != _A_KEY)
     absent = steps[-1:] if error["type"] == "missing" else ()
     path: Path = ()
     union = None
@@ -98,7 +101,10 @@ def _locate(tree: Any, error: ErrorDetails) -> tuple[Path, Path | None]:
 
 def _message(spec: type[Any], tree: Any, path: Path, error: ErrorDetails) -> str:
     if error["type"] == "unexpected_keyword_argument":
-        known = _keys(spec, tree, path[:-1])
+        annotation, kind = _mapping(spec, tree, path[:-1])
+        if remedy := lacking(annotation, kind, path[-1]):
+            return remedy
+        known = list(keys(annotation, kind))
         return "unknown key" + (did_you_mean(str(path[-1]), known) or f" (keys: {', '.join(known)})")
     if error["type"] not in _MESSAGES:
         return error["msg"]
@@ -111,11 +117,11 @@ def _said(value: object) -> str:
     return (repr(value) if isinstance(value, str) else json.dumps(value))[:40]
 
 
-def _keys(annotation: Any, tree: Any, path: Path) -> list[str]:
-    """Return the keys that may stand in the mapping at ``path``."""
+def _mapping(annotation: Any, tree: Any, path: Path) -> tuple[Any, object]:
+    """Return the type that admits the mapping at ``path``, and the kind that it names."""
     for step in path:
         annotation, tree = inside(annotation, step, _kind(tree)), tree[step]
-    return list(keys(annotation, _kind(tree)))
+    return annotation, _kind(tree)
 
 
 def _kind(tree: Any) -> object:

@@ -1,4 +1,4 @@
-"""Rates that follow traces: of cells, and of the radios of devices."""
+"""Radios of devices whose rates follow traces."""
 
 from __future__ import annotations
 
@@ -7,28 +7,10 @@ from typing import Any
 
 from simpy import Environment, Event
 
-from netfed.network.medium import Medium
 from netfed.network.steps import Steps
 from netfed.network.traffic import Direction
 from netfed.network.transfer import Transfer
 from netfed.streams import Streams
-
-
-def follow_cell(
-    env: Environment, medium: Medium, cell: int, steps: Steps, nominal_bps: float, since_s: float = 0.0
-) -> None:
-    """Let the capacity of a cell follow a trace from now on.
-
-    Args:
-        env: The clock.
-        medium: What carries the bits of the cell.
-        cell: Of the medium.
-        steps: What a device whose radio has the nominal rate gets while it has the cell for itself.
-        nominal_bps: The rate at which the trace is taken to have been measured: others get as much more or less as
-            their radios are faster or slower.
-        since_s: Moment of the trace at time 0.
-    """
-    _follow(env, steps, since_s, lambda rate_bps: medium.set_capacity(cell, rate_bps / nominal_bps), lambda: True)
 
 
 class Radios:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import networkx as nx
 from simpy import Environment
 
-from netfed.errors import ScenarioError
 from netfed.network.backhaul import Edge, paths
+from netfed.network.cell_trace import TraceCourse
 from netfed.network.course import Course, Courses
 from netfed.network.medium import Dedicated, Medium
 from netfed.streams import Streams
 
 if TYPE_CHECKING:
-    from netfed.network.outages import Outages
     from netfed.network.spec import Network
+    from netfed.network.traffic import Direction
 
 Place = tuple[Medium, range]
 """What carries the bits of a base station, and which of its cells are the base station's."""
@@ -61,9 +61,6 @@ class Carriers:
         kind: How payloads travel.
         graph: The cloud, the base stations and their links.
         streams: The world's randomness.
-
-    Raises:
-        ScenarioError: Something is out of order at times that is not there.
     """
 
     def __init__(self, env: Environment, kind: Network, graph: nx.Graph, streams: Streams) -> None:
@@ -75,27 +72,22 @@ class Carriers:
             edge: graph.edges[edge]["link"].rate for path in self._paths for edge in path
         }
         self._numbers = {frozenset(edge): number for number, edge in enumerate(graph.edges)}
-        mistakes = [
-            f"network.outages.{index}: {mistake}"
-            for index, outages in enumerate(kind.outages)
-            for mistake in self._absent(outages)
-        ]
-        if mistakes:
-            raise ScenarioError(*mistakes)
 
-    def whole(self) -> list[Place]:
-        """Return what carries bits the whole way, in one direction. [base station]"""
+    def whole(self, direction: Direction) -> list[Place]:
+        """Return what carries bits the whole way. [base station]"""
         places: dict[int, Place] = {}
         for site in sites(self._paths, self._rates_bps):
-            places |= self._shared(site) or {index: self._own(index) for index in site.base_stations}
+            places |= self._shared(site, direction) or {
+                index: self._own(index, direction) for index in site.base_stations
+            }
         return [places[index] for index in range(len(self._paths))]
 
-    def access(self) -> list[Place]:
-        """Return what carries bits between base stations and devices, in one direction. [base station]"""
+    def access(self, direction: Direction) -> list[Place]:
+        """Return what carries bits between base stations and devices. [base station]"""
         places: list[Place] = []
         for index in range(len(self._paths)):
             medium = self._kind.medium(self._env, math.inf)
-            Courses.follow(self._env, medium, self._cell_courses(medium, [index]))
+            Courses.follow(self._env, medium, self._cell_courses(medium, [index], direction))
             places.append((medium, range(self._kind.cells)))
         return places
 
@@ -103,14 +95,14 @@ class Carriers:
         """Return what carries bits over backhauls alone, in one direction. [base station]"""
         places: dict[int, Place] = {}
         for site in sites(self._paths, self._rates_bps):
-            places |= self._shared(site, cells=1) or {index: self._wire(index) for index in site.base_stations}
+            places |= self._shared(site, None) or {index: self._wire(index) for index in site.base_stations}
         return [places[index] for index in range(len(self._paths))]
 
-    def _own(self, index: int) -> Place:
+    def _own(self, index: int, direction: Direction) -> Place:
         """Return a medium of one base station."""
         cable = self._cable(self._paths[index])
         medium = self._kind.medium(self._env, cable.rate_bps)
-        courses = [*self._cell_courses(medium, [index]), *self._cable_courses(medium, [cable])]
+        courses = [*self._cell_courses(medium, [index], direction), *self._cable_courses(medium, [cable])]
         Courses.follow(self._env, medium, courses)
         return medium, range(self._kind.cells)
 
@@ -123,24 +115,24 @@ class Carriers:
         Courses.follow(self._env, medium, self._cable_courses(medium, [Cable(cable.edges, math.inf)]))
         return medium, range(1)
 
-    def _shared(self, site: Site, cells: int | None = None) -> dict[int, Place] | None:
+    def _shared(self, site: Site, direction: Direction | None) -> dict[int, Place] | None:
         """Return one medium for several base stations; None for a single one, or where nobody slows others down.
 
         Args:
             site: The base stations.
-            cells: How many of the medium each has; None: its own, which what takes airtime then takes.
+            direction: Of the bits that its cells carry; None: it carries bits over backhauls alone.
         """
         if len(site.base_stations) == 1:
             return None
-        each = self._kind.cells if cells is None else cells
+        each = 1 if direction is None else self._kind.cells
         medium = self._kind.mesh(
             self._env, [cable.rate_bps for cable in site.cables], [route for route in site.routes for _ in range(each)]
         )
         if medium is None:
             return None
         courses = list(self._cable_courses(medium, site.cables))
-        if cells is None:
-            courses += self._cell_courses(medium, site.base_stations)
+        if direction is not None:
+            courses += self._cell_courses(medium, site.base_stations, direction)
         Courses.follow(self._env, medium, courses)
         return {
             index: (medium, range(place * each, (place + 1) * each)) for place, index in enumerate(site.base_stations)
@@ -149,7 +141,7 @@ class Carriers:
     def _cable(self, edges: Sequence[Edge]) -> Cable:
         return Cable(tuple(edges), min(self._rates_bps[edge] for edge in edges))
 
-    def _cell_courses(self, medium: Medium, base_stations: Sequence[int]) -> Iterator[Course]:
+    def _cell_courses(self, medium: Medium, base_stations: Sequence[int], direction: Direction) -> Iterator[Course]:
         """Yield what takes airtime of the cells of some base stations: all those of a medium, in order."""
         kind = self._kind
         cells = [index * kind.cells + sector for index in base_stations for sector in range(kind.cells)]
@@ -160,6 +152,11 @@ class Carriers:
                 if outages.hits_cell(cell):
                     changes = outages.of_cell(self._streams, number, cell)
                     yield Course(changes, partial(medium.set_capacity, place, cause=f"outages-{number}"))
+            for trace in kind.traces:
+                if trace.leads(direction, cell):
+                    steps, best_bps = trace.rates[direction], kind.best_bps(direction, cell)
+                    since_s = trace.since_s(direction, cell, self._streams)
+                    yield TraceCourse(steps, best_bps, since_s, partial(medium.set_capacity, place, cause="trace"))
 
     def _cable_courses(self, medium: Medium, cables: Sequence[Cable]) -> Iterator[Course]:
         for place, cable in enumerate(cables):
@@ -169,15 +166,6 @@ class Carriers:
                     if outages.hits_link(edge):
                         changes = outages.left(self._streams, f"outages-{number}/link", self._numbers[frozenset(edge)])
                         yield Course(changes, partial(state.set, (number, edge)))
-
-    def _absent(self, outages: Outages) -> Iterator[str]:
-        count = len(self._paths) * self._kind.cells
-        for cell in outages.cells if outages.cells != "all" else ():
-            if cell >= count:
-                yield f"there is no cell {cell}: they are numbered from 0 to {count - 1}"
-        for link in outages.links if outages.links != "all" else ():
-            if frozenset(link) not in self._numbers:
-                yield f"the topology has no link between {link[0]!r} and {link[1]!r}"
 
 
 class _State:

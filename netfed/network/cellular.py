@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from netfed.network.background import Background
 from netfed.network.link_adaptation.scheduler import Scheduler
@@ -15,8 +15,10 @@ from netfed.network.radio.antenna import Antenna, Sectors
 from netfed.network.radio.buildings import Buildings
 from netfed.network.radio.carrier import Carrier
 from netfed.network.radio.propagation import Propagation
-from netfed.network.spec import LinkClass, Network
+from netfed.network.spec import Devices, LinkClass, Network
+from netfed.network.topology import Hexagonal, Topology, whole_rings
 from netfed.units import Seconds
+from netfed.validation import Problem
 
 if TYPE_CHECKING:
     from simpy import Environment
@@ -52,6 +54,11 @@ class Cellular(Network, kind="cellular"):
             19, 37, ... of them.
     """
 
+    lacks: ClassVar[dict[str, str]] = {
+        "traces": "rates follow from the radio of a cellular network; leave traces out, or take fluid: here,"
+        " background takes airtime over time, and outages all of it"
+    }
+
     propagation: Propagation
     carrier: Carrier
     backhaul: LinkClass
@@ -80,6 +87,19 @@ class Cellular(Network, kind="cellular"):
         """How many cells a base station has: its sectors."""
         return self.antenna.sectors
 
+    def misfits(self, topology: Topology, devices: Devices) -> Iterator[Problem]:
+        """Yield what it says that does not fit the rest of a scenario."""
+        yield from super().misfits(topology, devices)
+        for direction in ("uplink", "downlink"):
+            if getattr(devices, direction) is not None:
+                why = "rates follow from the radio of a cellular network; leave out this trace"
+                yield Problem(("devices", direction), why)
+        if self.wraparound:
+            try:
+                _check_repeats(topology)
+            except ValueError as error:
+                yield Problem(("network", "wraparound"), str(error))
+
     def air(self, direction: Direction) -> LinkClass:
         """Return what access links have in common: their rates are the radio's."""
         return LinkClass(rate=math.inf, latency=self.latency)
@@ -101,3 +121,14 @@ class Cellular(Network, kind="cellular"):
         from netfed.network.radio_access import RadioAccess
 
         return RadioAccess(self, network, mobility, spacing_m)
+
+
+def _check_repeats(topology: Topology) -> None:
+    """Refuse base stations that cannot repeat all around.
+
+    Raises:
+        ValueError: They are no hexagonal grid of whole rings.
+    """
+    if not isinstance(topology, Hexagonal):
+        raise ValueError(f"a topology of kind {topology.kind} does not repeat; take hexagonal, or leave this out")
+    whole_rings(topology.base_stations)

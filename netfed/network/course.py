@@ -30,9 +30,9 @@ class Course:
     """
 
     def __init__(self, changes: Iterable[Change], tell: Callable[[float], None]) -> None:
-        self._changes: Iterator[Change] = iter(changes)
         self._tell = tell
-        self.next_s, self._next_share = next(self._changes, (math.inf, 1.0))
+        self.next_s, self._next_share = math.inf, 1.0
+        self._begin(changes)
 
     def go_to(self, now_s: float) -> None:
         """Tell of the share that there is now, if it has changed."""
@@ -42,6 +42,10 @@ class Course:
             share = self._next_share
             self.next_s, self._next_share = next(self._changes, (math.inf, 1.0))
         self._tell(share)
+
+    def _begin(self, changes: Iterable[Change]) -> None:
+        self._changes: Iterator[Change] = iter(changes)
+        self.next_s, self._next_share = next(self._changes, (math.inf, 1.0))
 
 
 class Courses:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from simpy import Environment, Event
 
-from netfed.errors import ScenarioError
 from netfed.network import spec
 from netfed.network.backhaul import in_series, positions_m, routes
 from netfed.network.bandwidth import Radios
@@ -82,12 +81,12 @@ class Network:
         links: dict[Direction, spec.LinkClass] = {"uplink": kind.air("uplink"), "downlink": kind.air("downlink")}
         carriers = Carriers(env, kind, self.graph, streams)
         self.whole = Span(
-            {direction: carriers.whole() for direction in links},
+            {direction: carriers.whole(direction) for direction in links},
             {direction: [in_series([link, backhaul]) for backhaul in backhauls] for direction, link in links.items()},
             devices.dropout,
         )
         self.access = Span(
-            {direction: carriers.access() for direction in links},
+            {direction: carriers.access(direction) for direction in links},
             {direction: [link] * len(backhauls) for direction, link in links.items()},
             devices.dropout,
         )
@@ -99,8 +98,6 @@ class Network:
         self.media = self.whole.media
         self.traffic = self.whole.traffic
         self.radio_access = kind.radio_access(self, devices.mobility, topology.spacing)
-        if self.radio_access is not None and self.radios is not None:
-            raise ScenarioError("devices: rates follow from the radio of a cellular network; leave out their traces")
 
     def attach(self, devices: NDArray[np.int64]) -> None:
         """Let devices that will begin now find their cells, where these depend on the radio."""

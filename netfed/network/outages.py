@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Literal
 
+from netfed.network.cells import Cells, check_numbers
 from netfed.network.course import Change
 from netfed.plugin import Plugin
 from netfed.units import Seconds
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from netfed.streams import Streams
 
 
@@ -24,7 +27,7 @@ class Outages(Plugin):
         links: Of the topology's graph, each by the names of its two ends; ``all`` of them.
     """
 
-    cells: tuple[int, ...] | Literal["all"]
+    cells: Cells
     links: tuple[tuple[str, str], ...] | Literal["all"]
 
     def hits_cell(self, cell: int) -> bool:
@@ -34,6 +37,12 @@ class Outages(Plugin):
     def hits_link(self, ends: Collection[str]) -> bool:
         """Return whether it is about the link between two sites."""
         return self.links == "all" or any(set(link) == set(ends) for link in self.links)
+
+    def absent_links(self, graph: nx.Graph) -> Iterator[str]:
+        """Yield a line for each link that a topology's graph does not have."""
+        for one, other in self.links if self.links != "all" else ():
+            if not graph.has_edge(one, other):
+                yield f"the topology has no link between {one!r} and {other!r}"
 
     def of_cell(self, streams: Streams, index: int, cell: int) -> Iterator[Change]:
         """Yield 0 when an outage of a cell begins, 1 when it ends: the same, whoever asks.
@@ -71,7 +80,7 @@ class Scheduled(Outages, kind="scheduled"):
     start: Seconds
     duration: Seconds
     every: Seconds | None = None
-    cells: tuple[int, ...] | Literal["all"] = ()
+    cells: Cells = ()
     links: tuple[tuple[str, str], ...] | Literal["all"] = ()
 
     def __post_init__(self) -> None:
@@ -108,7 +117,7 @@ class Random(Outages, kind="random"):
 
     between: Seconds
     duration: Seconds
-    cells: tuple[int, ...] | Literal["all"] = ()
+    cells: Cells = ()
     links: tuple[tuple[str, str], ...] | Literal["all"] = ()
 
     def __post_init__(self) -> None:
@@ -129,5 +138,4 @@ class Random(Outages, kind="random"):
 def _check_whom(outages: Outages) -> None:
     if not (outages.cells or outages.links):
         raise ValueError("cells or links must say what is out of order")
-    if outages.cells != "all" and any(cell < 0 for cell in outages.cells):
-        raise ValueError("cells are numbered from 0")
+    check_numbers(outages.cells)

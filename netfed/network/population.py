@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from netfed.network.availability import Always, Condition, overlap
 from netfed.network.profiles import PROFILES, Profile
-from netfed.network.spec import Devices, Dropout, LinkClass, Network
+from netfed.network.spec import Devices, Dropout, Network
+from netfed.network.traffic import Direction
 from netfed.streams import Streams
 
 Floats = NDArray[np.float64]
@@ -32,6 +34,7 @@ class Population:
         profile: Index of its own. [device]
         speed: Relative to it. [device]
         rate_up_bps: Of its radio while it has the cell for itself; likewise ``rate_down_bps``. [device]
+        weight: Of its transfers among others; None where all weigh 1. [device]
         held: Number of the model that it holds (of the coder), -1 for none. [device]
         ready_s: When its battery has, or had, the charge to take part; inf: it never does. [device]
         refused: How many have too little memory to take part.
@@ -43,15 +46,18 @@ class Population:
     def __init__(self, devices: Devices, sites_m: Floats, spacing_m: float, network: Network, streams: Streams) -> None:
         ids = np.arange(devices.count)
         self.streams = streams
+        self._sites_m, self._spacing_m = sites_m, spacing_m
         self.dropout = devices.dropout
         self.base_station = np.floor(len(sites_m) * streams.uniform("base-station", ids)).astype(np.int32)
         self.sector = np.zeros(devices.count, np.int16)
         self.profiles = [PROFILES[name] for name in devices.shares]
-        bounds = np.cumsum(list(devices.shares.values()))[:-1]
-        self.profile = np.searchsorted(bounds, streams.uniform("profile", ids), side="right").astype(np.uint8)
+        self.profile = _drawn(devices.shares.values(), streams.uniform("profile", ids)).astype(np.uint8)
         self.speed: Floats = np.exp(devices.speed_spread * streams.normal("speed", ids))
-        self.rate_up_bps = _rates_bps(network.air("uplink"), streams.normal("rate-uplink", ids))
-        self.rate_down_bps = _rates_bps(network.air("downlink"), streams.normal("rate-downlink", ids))
+        self.rate_up_bps = self._rates_bps(network, "uplink")
+        self.rate_down_bps = self._rates_bps(network, "downlink")
+        self.weight: Floats | None = None
+        if {*devices.weights} != {1.0}:
+            self.weight = np.array([*devices.weights])[_drawn(devices.weights.values(), streams.uniform("weight", ids))]
         self.held = np.full(devices.count, -1, np.int32)
         self.ready_s = np.zeros(devices.count)
         self.charged: Condition | None = None
@@ -59,7 +65,6 @@ class Population:
         self._memory_bytes = devices.memory
         self._availability = devices.availability
         self._always = isinstance(devices.availability, Always)
-        self._sites_m, self._spacing_m = sites_m, spacing_m
 
     def __len__(self) -> int:
         return len(self.held)
@@ -145,6 +150,18 @@ class Population:
         if small.any():
             self.ready_s[small] = np.inf
             self.refused = int(small.sum())
+
+    def _rates_bps(self, network: Network, direction: Direction) -> Floats:
+        """Return the rates of radios: the best that their cells have to give, spread as their links are. [device]"""
+        link = network.air(direction)
+        best_bps: float | Floats = link.rate
+        if network.traces:
+            cells = range(len(self._sites_m) * network.cells)
+            by_cell_bps = np.array([network.best_bps(direction, cell) for cell in cells])
+            best_bps = by_cell_bps[self.base_station * network.cells + self.sector]
+        normal = self.streams.normal(f"rate-{direction}", np.arange(len(self.base_station)))
+        rates_bps: Floats = best_bps * np.exp(link.spread * normal)
+        return rates_bps
 
     def _windows(self, from_s: float | Floats) -> tuple[Floats, Floats]:
         """Return the first window of each device, ending after a moment, in which it can be reached and is charged."""
@@ -234,6 +251,12 @@ class Device:
         return self.population.rate_down_bps.item(self.id)
 
     @property
+    def weight(self) -> float:
+        """Of its transfers among others."""
+        weights = self.population.weight
+        return 1.0 if weights is None else weights.item(self.id)
+
+    @property
     def held(self) -> int:
         """Number of the model that it holds, -1 for none."""
         return self.population.held.item(self.id)
@@ -277,5 +300,6 @@ def scatter(count: int, spacing_m: float, streams: Streams) -> Floats:
     return np.stack((places.real, places.imag), axis=-1)
 
 
-def _rates_bps(link: LinkClass, normal: Floats) -> Floats:
-    return link.rate * np.exp(link.spread * normal)
+def _drawn(shares: Iterable[float], draws: Floats) -> NDArray[np.int64]:
+    """Return which of some classes each device is of, by their shares. [device]"""
+    return np.searchsorted(np.cumsum([*shares])[:-1], draws, side="right")

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from simpy import Event, Timeout
 
-from netfed.errors import ScenarioError
 from netfed.network.backhaul import positions_m
 from netfed.network.course import Course
 from netfed.network.link_adaptation.rates import RateLadder, downlink_ladder, uplink_ladder
@@ -72,9 +71,6 @@ class RadioAccess:
         mobility: How devices move.
         spacing_m: Between base stations.
 
-    Raises:
-        ScenarioError: Base stations are to repeat all around that are no whole rings.
-
     Attributes:
         load: Share of its time in which each cell transmitted, from the last look but one to the last. [cell], by
             direction
@@ -87,10 +83,7 @@ class RadioAccess:
         streams = population.streams
         area = Area.around(sites_m, spacing_m / _SQRT_3)
         self._trajectories = mobility.trajectories(population.position_m, area, streams)
-        try:
-            wraparound = Wraparound(len(sites_m), spacing_m) if kind.wraparound else None
-        except ValueError as error:
-            raise ScenarioError(f"network.wraparound: {error}") from error
+        wraparound = Wraparound(len(sites_m), spacing_m) if kind.wraparound else None
         self._channel = Channel(kind.propagation, kind.antenna, sites_m, carrier.frequency, streams, wraparound)
         self._surroundings = kind.buildings.surround(
             np.arange(len(population)), kind.propagation, carrier.frequency, streams

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from netfed.network.availability import Always, Availability
 from netfed.network.background import Background
 from netfed.network.battery import Battery
+from netfed.network.cell_trace import CellTrace
+from netfed.network.cells import absent, named
 from netfed.network.mobility.spec import Mobility, Static
 from netfed.network.outages import Outages
 from netfed.network.profiles import PROFILES
 from netfed.network.rate_trace import RateTrace
 from netfed.network.rrc import Rrc
 from netfed.network.thermal import Thermal
+from netfed.network.topology import BASE_STATION, Topology
 from netfed.plugin import Plugin
 from netfed.spelling import did_you_mean
 from netfed.units import BitsPerSecond, Bytes, Fraction, Seconds
+from netfed.validation import Path, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from simpy import Environment
 
@@ -36,6 +40,11 @@ if TYPE_CHECKING:
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
+
+
+def _require_whole(key: str, shares: Mapping[Any, float]) -> None:
+    total = math.fsum(shares.values())
+    _require(math.isclose(total, 1.0, abs_tol=1e-9), f"{key}: the shares add up to {total:g}, not to 1")
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,10 @@ class Devices:
             the trace of its own, and keeps the distance; null: constant.
         downlink: Likewise.
         memory: What a learner may take on each; null: what their profiles say. Who has too little is never selected.
+        weight: What the transfers of a device weigh when they share airtime, or the backhaul, with others: a number, or
+            the share of devices that has each. A weight of 4 gets four times what one of 1 does (discriminatory
+            processor sharing: Fayolle, Mitrani and Iasnogorodski, JACM 27(3), 1980). It stands for the priority level
+            of a QoS flow, 3GPP TS 23.501, clause 5.7.3.3, which leaves open what a scheduler makes of it.
     """
 
     count: Annotated[int, Field(ge=1)]
@@ -110,6 +123,7 @@ class Devices:
     uplink: RateTrace | None = None
     downlink: RateTrace | None = None
     memory: Bytes | None = None
+    weight: float | dict[float, Fraction] = 1.0
 
     def __post_init__(self) -> None:
         _require(self.count >= 1, "count must be at least 1")
@@ -118,9 +132,11 @@ class Devices:
             known = f"profile: {name!r} is none of {', '.join(PROFILES)}"
             _require(name in PROFILES, known + did_you_mean(name, PROFILES))
             _require(0 <= share <= 1, f"profile: the share of {name!r} must be from 0 to 1")
-        total = math.fsum(self.shares.values())
-        _require(math.isclose(total, 1.0, abs_tol=1e-9), f"profile: the shares add up to {total:g}, not to 1")
-
+        _require_whole("profile", self.shares)
+        for weight, share in self.weights.items():
+            _require(0.001 <= weight <= 1000, f"weight: {weight:g} is not from 0.001 to 1000")
+            _require(0 <= share <= 1, f"weight: the share of {weight:g} must be from 0 to 1")
+        _require_whole("weight", self.weights)
         _ = self.rates()
 
     def rates(self) -> dict[Direction, Steps]:
@@ -137,6 +153,11 @@ class Devices:
         """Share of devices by profile."""
         return {self.profile: 1.0} if isinstance(self.profile, str) else self.profile
 
+    @property
+    def weights(self) -> dict[float, float]:
+        """Share of devices by weight."""
+        return self.weight if isinstance(self.weight, dict) else {self.weight: 1.0}
+
 
 class Network(Plugin):
     """How payloads travel between the cloud and the devices.
@@ -145,20 +166,59 @@ class Network(Plugin):
         backhaul: Links between base stations and the cloud, one each way and base station.
         background: What others take of the airtime of every cell; null: nothing.
         outages: When cells and links of the backhaul are out of order.
+        traces: Cells whose rates follow traces: what background and outages take of them they take of that.
     """
 
     backhaul: LinkClass
     background: Background | None = None
     outages: tuple[Outages, ...] = ()
+    traces: tuple[CellTrace, ...] = ()
 
     @property
     def cells(self) -> int:
         """How many cells a base station has: its sectors."""
         return 1
 
+    def misfits(self, topology: Topology, devices: Devices) -> Iterator[Problem]:
+        """Yield what it says that does not fit the rest of a scenario.
+
+        Args:
+            topology: Where base stations are.
+            devices: Who takes part.
+        """
+        yield from self._absent(topology)
+        for index, trace in enumerate(self.traces):
+            for direction in trace.rates:
+                if getattr(devices, direction) is not None:
+                    why = "cells of the network follow traces in this direction: leave out these, or this one"
+                    yield Problem(("devices", direction), why)
+                for other in range(index):
+                    if trace.meets(self.traces[other], direction):
+                        why = f"a cell cannot follow this trace of its {direction} and that of traces.{other} too"
+                        yield Problem(("network", "traces", index), why)
+
+    def _absent(self, topology: Topology) -> Iterator[Problem]:
+        spoken_of: list[tuple[Path, Outages | CellTrace]] = [
+            *((("network", "outages", index), outages) for index, outages in enumerate(self.outages)),
+            *((("network", "traces", index), trace) for index, trace in enumerate(self.traces)),
+        ]
+        if not any(named(each.cells) for _, each in spoken_of) and all(o.links in ("all", ()) for o in self.outages):
+            return
+        graph = topology.graph()
+        count = self.cells * sum(role == BASE_STATION for _, role in graph.nodes(data="role"))
+        for path, each in spoken_of:
+            links = each.absent_links(graph) if isinstance(each, Outages) else ()
+            for line in (*absent(each.cells, count), *links):
+                yield Problem(path, line)
+
     def air(self, direction: Direction) -> LinkClass:
         """Return the access links between devices and their base station."""
         raise NotImplementedError
+
+    def best_bps(self, direction: Direction, cell: int) -> float:
+        """Return the median rate of radios in a cell, at the best moment of its trace if it follows one."""
+        traces = (trace.rates[direction] for trace in self.traces if trace.leads(direction, cell))
+        return max([self.air(direction).rate, *(float(steps.rate_bps.max()) for steps in traces)])
 
     def backhaul_link(self, **own: float) -> LinkClass:
         """Return one link of the backhaul.
@@ -231,6 +291,7 @@ class Rated(Network):
     backhaul: LinkClass
     background: Background | None = None
     outages: tuple[Outages, ...] = ()
+    traces: tuple[CellTrace, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.backhaul.spread == 0, "backhaul: spread is for access links only")
@@ -245,7 +306,10 @@ class Rated(Network):
 
 @dataclass(frozen=True)
 class Fixed(Rated, kind="fixed"):
-    """Constant rates: a transfer goes as fast as the slower of its two links, however many others are under way."""
+    """Constant rates: a transfer goes as fast as the slower of its two links, however many others are under way.
+
+    In a cell that follows a trace, each transfer gets what the trace says, as if it were alone.
+    """
 
     def medium(self, env: Environment, backhaul_bps: float) -> Medium:
         """Return a medium that shares nothing."""

@@ -71,6 +71,18 @@ class Hexagonal(Topology, kind="hexagonal"):
         return graph
 
 
+def whole_rings(sites: int) -> int:
+    """Return how many rings of hexagons around one there are.
+
+    Raises:
+        ValueError: There is none, or the last is not whole.
+    """
+    rings = round(math.sqrt((4 * sites - 1) / 12) - 0.5)
+    if rings < 1 or 3 * rings * (rings + 1) + 1 != sites:
+        raise ValueError(f"{sites} base stations are no whole rings: 7, 19, 37 or 61 are")
+    return rings
+
+
 def check_spacing(spacing_m: float) -> None:
     """Refuse a distance that spreads nobody out.
 

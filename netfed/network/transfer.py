@@ -45,7 +45,7 @@ class Transfer:
         self._radio_bps = radio_bps
         self._served_from_s = env.now + gap_s
         self.flow = way.medium.start(
-            bits, 0.0 if gap_s > 0 else radio_bps, way.cells[self.sector], limit_bps=way.limit_bps
+            bits, 0.0 if gap_s > 0 else radio_bps, way.cells[self.sector], device.weight, way.limit_bps
         )
         way.traffic.begin(way.direction, way.base_station, self.flow)
         if gap_s > 0:

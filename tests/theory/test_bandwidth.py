@@ -12,13 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simpy import Environment
 
-from netfed.network.bandwidth import Radios, follow_cell
+from netfed.network.bandwidth import Radios
+from netfed.network.cell_trace import CellTrace, TraceCourse
+from netfed.network.course import Courses
 from netfed.network.flows import Shared
 from netfed.network.medium import Dedicated, Medium
+from netfed.network.profiles import PROFILES
 from netfed.network.rate_trace import Csv
 from netfed.network.steps import Steps
 from netfed.streams import Streams
-from tests.conftest import FIXED, Play
+from tests.conftest import FIXED, NOTHING, Play
 
 MEDIA = pytest.mark.parametrize("kind", [Dedicated, Shared])
 RATES = st.lists(st.sampled_from([0.0, 1e3, 2e6, 3.7e7, 1e9]), min_size=1, max_size=6).filter(any)
@@ -85,20 +88,66 @@ def test_a_transfer_over_a_traced_radio(kind: Any, steps: Steps, start_s: float,
     assert env.now == pytest.approx(exact_s, rel=1e-9, abs=1e-9)
 
 
+def follow(env: Environment, medium: Medium, steps: Steps, best_bps: float, since_s: float = 0.0) -> None:
+    course = TraceCourse(steps, best_bps, since_s, lambda share: medium.set_capacity(0, share, "trace"))
+    Courses.follow(env, medium, [course])
+
+
 @MEDIA
-@given(traces(), st.integers(1, 10**9))
+@given(traces(), st.floats(0, 30), st.floats(0, 30), st.integers(1, 10**9))
 @settings(max_examples=40, deadline=None)
-def test_a_transfer_in_a_traced_cell(kind: Any, steps: Steps, bits: int) -> None:
-    """A radio of twice the nominal rate gets twice the trace."""
+def test_a_transfer_in_a_traced_cell(kind: Any, steps: Steps, start_s: float, since_s: float, bits: int) -> None:
+    """A radio of half the best rate gets half the trace, whenever it comes."""
     env = Environment()
     medium = kind(env, float("inf"))
-    follow_cell(env, medium, 0, steps, nominal_bps=1e7)
-    flow = medium.start(bits, 2e7)
-    exact_s = steps.finish_s(0.0, bits / 2)
+    follow(env, medium, steps, 1e9, since_s)
+    env.run(until=start_s + 1e-9)
+    flow = medium.start(bits, 5e8)
+    exact_s = steps.finish_s(env.now + since_s, 2 * bits) - since_s
     if exact_s > 5e4:
         return
     env.run(until=flow.finished)
     assert env.now == pytest.approx(exact_s, rel=1e-9, abs=1e-9)
+
+
+@given(traces(), st.lists(st.integers(1, 1000).map(lambda count: count * 0.0412345678901), min_size=1, max_size=20))
+@settings(max_examples=100, deadline=None)
+def test_a_course_that_skips_is_where_one_that_does_not_skip_is(steps: Steps, gaps_s: list[float]) -> None:
+    """Looked at when it asks to be, or seldom, it has told of the rate of the step that there is."""
+    seldom: list[float] = []
+    course = TraceCourse(steps, 1e9, 0.5, seldom.append)
+    now_s = 0.0
+    for gap_s in gaps_s:
+        often: list[float] = []
+        other = TraceCourse(steps, 1e9, 0.5, often.append)
+        now_s += gap_s
+        course.go_to(now_s)
+        while other.next_s <= now_s:
+            other.go_to(other.next_s)
+        assert seldom[-1] == often[-1]
+        assert course.next_s == other.next_s > now_s
+
+
+def test_a_trace_costs_nothing_while_its_cell_rests() -> None:
+    """However many steps have passed unseen, a look finds the present one without going through them."""
+    looked: list[float] = []
+
+    class Counted(Steps):
+        def rates(self, from_s: float) -> Any:
+            for change in super().rates(from_s):
+                looked.append(from_s)
+                yield change
+
+    env = Environment()
+    medium = Shared(env, float("inf"))
+    follow(env, medium, Counted([0.0, 0.01], [1e6, 2e6], 0.02), 2e6)
+    assert env.peek() == float("inf")
+    env.run(until=1e6)
+    env.run(until=medium.start(15_000, 2e6).finished)
+    assert env.now == pytest.approx(1e6 + 0.0125, abs=1e-6)
+    env.run()
+    assert env.now < 1e6 + 0.1
+    assert len(looked) < 10
 
 
 def test_a_trace_leaves_no_clock_running_after_the_transfer() -> None:
@@ -132,3 +181,120 @@ def test_a_scenario_whose_devices_follow_traces(tmp_path: Path, play: Play) -> N
         assert row["t_s"] == pytest.approx(exact_s, abs=1e-9)
     energy_j = {row["device"]: row["energy_j"] for row in transfers}
     assert len(energy_j) > 4
+
+
+STEPPED = "t_s,rate_bps\n0,2e6\n1,0\n3,5e5\n4,4e6\n5,1e6\n"
+"""Down to nothing, and above what the network's link says."""
+LINKS = "uplink: {rate: 1 Mbit/s}, downlink: {rate: 1 Mbit/s}, backhaul: {rate: 1 Gbit/s}"
+ALONE = (
+    "task={kind: none, download: 900 kB, upload: 300 kB, compute: 700 ms}",
+    "scheme={kind: fedavg, rounds: 8, cohort: 1}",
+    "topology={kind: hexagonal, base_stations: 2}",
+    "devices={count: 6}",
+)
+
+
+@pytest.fixture
+def stepped(tmp_path: Path) -> Path:
+    path = tmp_path / "trace.csv"
+    path.write_text(STEPPED)
+    return path
+
+
+def traced(stepped: Path, kind: str = "fluid", cells: str = "all", links: str = LINKS) -> str:
+    trace = f"{{kind: csv, path: {stepped}}}"
+    return f"network={{kind: {kind}, {links}, traces: [{{cells: {cells}, uplink: {trace}, downlink: {trace}}}]}}"
+
+
+def sent(played: Any) -> list[dict[str, Any]]:
+    return [row for row in played.events if row["kind"] == "transfer" and "device" in row]
+
+
+@pytest.mark.parametrize("kind", ["fluid", "fixed"])
+@pytest.mark.parametrize("cells", ["all", "[0]"])
+def test_a_scenario_whose_cells_follow_a_trace(stepped: Path, play: Play, kind: str, cells: str) -> None:
+    """A device alone is done when the integral of the trace says so; in a cell that has none, when its link says so."""
+    played = play(*ALONE, traced(stepped, kind, cells), text=NOTHING)
+    steps, rows = Csv(path=str(stepped)).steps("uplink"), sent(played)
+    assert len(rows) == 16
+    assert {row["cell"] for row in rows} == {0, 1}
+    for row in rows:
+        if cells == "[0]" and row["cell"] == 1:
+            assert row["t_s"] - row["start_s"] == pytest.approx(row["bits"] / 1e6, abs=1e-9)
+            continue
+        draw = played.sim.streams.draw(f"trace-{row['link']}/cell", row["cell"])
+        since_s = 6.0 * draw if cells == "all" else 0.0
+        assert row["t_s"] == pytest.approx(steps.finish_s(row["start_s"] + since_s, row["bits"]) - since_s, abs=1e-9)
+        assert row["airtime_s"] == pytest.approx(row["bits"] / 4e6, abs=1e-9)
+    ended_s = played.sim.env.now
+    played.sim.env.run()
+    assert played.sim.env.now < ended_s + 12
+
+
+@pytest.mark.parametrize("scheme", ["fedavg, rounds: 1", "hierarchical, rounds: 1, edge_rounds: 1"])
+def test_devices_of_a_traced_cell_share_it(stepped: Path, play: Play, scheme: str) -> None:
+    """Each gets a third of the trace as long as there are three, times what its radio is better than the median."""
+    played = play(
+        *ALONE,
+        f"scheme={{kind: {scheme}, cohort: 3}}",
+        "topology.base_stations=1",
+        "devices.count=3",
+        traced(stepped, cells="[0]", links=LINKS.replace("downlink: {", "downlink: {spread: 0.5, ")),
+        text=NOTHING,
+    )
+    steps, population = Csv(path=str(stepped)).steps("downlink"), played.sim.population
+    rows = [row for row in sent(played) if row["link"] == "downlink"]
+    better = population.rate_down_bps / 4e6
+    assert better.std() > 0.1
+    due, spent = [], 0.0
+    needs = sorted(row["payload_bits"] / better[row["device"]] for row in rows)
+    for rank, need in enumerate(needs):
+        spent += (need - (needs[rank - 1] if rank else 0.0)) * (3 - rank)
+        due.append(steps.finish_s(rows[0]["start_s"], spent))
+    assert sorted(row["t_s"] for row in rows) == pytest.approx(due, abs=1e-9)
+
+
+def test_traces_background_and_outages_take_their_shares_one_of_the_other(stepped: Path, play: Play) -> None:
+    """A quarter of the trace is left, and from 5 s to 6 s nothing at all."""
+    network = traced(stepped, cells="[0]")[:-1]
+    network += ", background: {kind: constant, share: 0.75},"
+    network += " outages: [{kind: scheduled, start: 5 s, duration: 1 s, cells: [0]}]}"
+    (first, *_) = sent(play(*ALONE, "task.download=400 kB", "topology.base_stations=1", network, text=NOTHING))
+    with_gap = Steps([0, 1, 3, 4, 5, 6, 7, 9, 10, 11], [2e6, 0, 5e5, 4e6, 0, 2e6, 0, 5e5, 4e6, 1e6], 12.0)
+    assert first["t_s"] == pytest.approx(with_gap.finish_s(0.0, 4 * first["bits"]), abs=1e-9)
+    assert first["t_s"] > 6
+
+
+def test_energy_is_that_of_the_airtime_at_the_best_rate(stepped: Path, play: Play) -> None:
+    """While others have the airtime the radio waits: at no moment does it draw more than it can."""
+    played = play(*ALONE, traced(stepped), text=NOTHING)
+    device = PROFILES["phone"]
+    for row in sent(played):
+        radio_w = device.transmit_w if row["link"] == "uplink" else device.receive_w
+        waited_s = row["t_s"] - row["start_s"] - row["airtime_s"]
+        assert row["airtime_s"] <= row["t_s"] - row["start_s"]
+        assert row["energy_j"] == pytest.approx(radio_w * row["airtime_s"] + device.idle_w * waited_s)
+
+
+def test_the_rate_of_the_link_does_not_matter_below_that_of_the_trace(stepped: Path, play: Play) -> None:
+    slow, fast = (
+        play(*ALONE, traced(stepped, links=LINKS.replace("1 Mbit/s", rate)), text=NOTHING)
+        for rate in ("1 kbit/s", "3 Mbit/s")
+    )
+    assert slow.events == fast.events
+
+
+def test_a_trace_leaves_other_draws_as_they_are(stepped: Path, play: Play) -> None:
+    plain, changed = play(text=NOTHING).sim.population, play(traced(stepped), text=NOTHING).sim.population
+    assert (plain.base_station == changed.base_station).all()
+    assert (plain.speed == changed.speed).all()
+
+
+def test_cells_are_at_moments_of_their_own_unless_they_are_named(stepped: Path) -> None:
+    trace = CellTrace(uplink=Csv(path=str(stepped)))
+    streams = Streams(3)
+    moments_s = [trace.since_s("uplink", cell, streams) for cell in range(50)]
+    assert len({*moments_s}) == 50
+    assert all(0 < moment_s < 6 for moment_s in moments_s)
+    assert CellTrace(uplink=Csv(path=str(stepped)), cells=(2,)).since_s("uplink", 2, streams) == 0.0
+    assert CellTrace(uplink=Csv(path=str(stepped), repeat=False)).since_s("uplink", 2, streams) == 0.0

@@ -94,6 +94,20 @@ def test_a_key_is_felt_by_what_it_brings(felt: tuple[str, ...], named: list[str]
     assert [key for key, _ in unfelt(document.read(resolved, "s.yaml"), felt)] == named
 
 
+@pytest.mark.parametrize(
+    ("weight", "felt", "named"),
+    [
+        ("1.0", (), False),
+        ("{1.0: 0.9, 4.0: 0.1}", (), True),
+        ("{1.0: 0.9, 4.0: 0.1}", ("cell share",), False),
+        ("{1.0: 0.9, 4.0: 0.1}", ("backhaul",), False),
+    ],
+)
+def test_weights_are_felt_where_transfers_wait(weight: str, felt: tuple[str, ...], named: bool) -> None:
+    resolved = document.read(f"network: {{kind: cellular}}\ndevices: {{weight: {weight}}}", "s.yaml")
+    assert ("devices.weight" in dict(unfelt(resolved, felt))) == named
+
+
 def test_devices_that_can_always_be_reached_are_nothing_to_feel() -> None:
     resolved = "network: {kind: fixed}\ndevices: {availability: {kind: always}}"
     assert not list(unfelt(document.read(resolved, "s.yaml"), ()))

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import pytest
 from pydantic import Field
 
 from netfed.document import read
-from netfed.keys import inside, keys, spelled_out
+from netfed.keys import inside, keys, lacking, spelled_out
 from netfed.plugin import Plugin
 
 
@@ -16,6 +16,7 @@ class Codec(Plugin): ...
 
 @dataclass(frozen=True)
 class Plain(Codec, kind="plain"):
+    lacks: ClassVar[dict[str, str]] = {"then": "take chain"}
     level: Annotated[int, Field(ge=0)] = 0
 
 
@@ -48,6 +49,12 @@ def test_what_is_inside_has_a_type_where_one_is_known() -> None:
     assert inside(dict[str, Codec] | None, "any") is Codec
     assert inside(Question, "no key") is object
     assert inside(Codec, "level", "plain") is int
+
+
+def test_a_kind_says_what_to_do_without_a_key_of_others() -> None:
+    assert lacking(Codec | None, "plain", "then") == "take chain"
+    assert lacking(Codec, "plain", "x") == lacking(Codec, "chain", "then") == lacking(Codec, ["plain"], "then") == ""
+    assert lacking(int, "plain", 0) == ""
 
 
 @pytest.mark.parametrize(

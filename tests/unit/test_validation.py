@@ -39,6 +39,7 @@ class Question:
     links: dict[str, Link] = field(default_factory=dict)
     cells: tuple[Link, ...] = ()
     profile: str | dict[str, Fraction] = "phone"
+    weight: float | dict[float, Fraction] = 1.0
     name: Annotated[str, Field(pattern="^[a-z]+$")] = "a"
     lazy: bool = True
     spread: Annotated[float, Field(gt=0)] = 1.0
@@ -88,7 +89,14 @@ def test_a_right_tree_is_a_spec() -> None:
         ({"scheme": {"kind": "rounds", "rounds": 1, "kin": 0}}, "scheme.kin", "unknown key, did you mean 'kind'?"),
         ({"profile": 3}, "profile", "expected text, not 3, or expected a mapping, not 3"),
         ({"profile": {"phone": 2}}, "profile.phone", "expected 1 or less, not 2"),
-        ({"rouds": 1}, "rouds", "unknown key (keys: scheme, links, cells, profile, name, lazy, spread, mode, uplink)"),
+        ({"weight": {"x": 1}}, "weight.x", "expected a number, not 'x'"),
+        ({"weight": {"1": 2}}, "weight.1", "expected 1 or less, not 2"),
+        ({"weight": "x"}, "weight", "expected a number, not 'x', or expected a mapping, not 'x'"),
+        (
+            {"rouds": 1},
+            "rouds",
+            "unknown key (keys: scheme, links, cells, profile, weight, name, lazy, spread, mode, uplink)",
+        ),
     ],
 )
 def test_each_mistake_is_told_in_the_users_words(tree: dict[str, object], path: str, message: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netfed.network.topology import whole_rings
+
 Floats = NDArray[np.floating[Any]]
 
 
@@ -26,9 +28,7 @@ class Wraparound:
     """
 
     def __init__(self, sites: int, spacing_m: float) -> None:
-        rings = round(((4 * sites - 1) / 12) ** 0.5 - 0.5)
-        if rings < 1 or 3 * rings * (rings + 1) + 1 != sites:
-            raise ValueError(f"{sites} base stations are no whole rings: 7, 19, 37 or 61 are")
+        rings = whole_rings(sites)
         turn = np.exp(1j * np.pi / 3)
         shift = spacing_m * (rings + 1 + rings * turn)
         self._shifts = np.array([[shift.real, shift.imag], [(shift * turn).real, (shift * turn).imag]])

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import pytest
 from simpy import Environment
 
-from netfed.errors import ScenarioError
 from netfed.network.background import Constant
 from netfed.network.carriers import Cable, Carriers, Site, sites
+from netfed.network.cell_trace import CellTrace
 from netfed.network.flows import Meshed, Shared
 from netfed.network.outages import Random, Scheduled
+from netfed.network.rate_trace import Csv
 from netfed.network.spec import Fixed, Fluid, LinkClass, Rated
 from netfed.network.topology import BASE_STATION, CLOUD, ROUTER
 from netfed.streams import Streams
@@ -59,7 +62,7 @@ def test_links_that_carry_the_same_are_one_cable() -> None:
 def test_flows_share_the_links_that_their_paths_share() -> None:
     """Six for two, of whom one has four at the most behind its own link; five for the third."""
     _, made = carriers()
-    places = made.whole()
+    places = made.whole("uplink")
     media = [medium for medium, _ in places]
     assert media[0] is media[1]
     assert isinstance(media[0], Meshed)
@@ -73,7 +76,7 @@ def test_flows_share_the_links_that_their_paths_share() -> None:
 
 def test_where_nobody_slows_others_down_each_has_its_medium() -> None:
     _, made = carriers(Fixed)
-    places = made.whole()
+    places = made.whole("uplink")
     flows = [medium.start(10**9, 10e6, cells.start) for medium, cells in places]
     assert [medium.rate_bps(flow) for (medium, _), flow in zip(places, flows, strict=True)] == [4e6, 6e6, 5e6]
 
@@ -90,15 +93,20 @@ def test_wires_share_too() -> None:
 
 def test_background_takes_airtime_of_cells_and_not_of_wires() -> None:
     _, made = carriers(graph=tree(shared_bps=100e6), background=Constant(0.75))
-    for places, expected_bps in ((made.whole(), 2.5e6), (made.access(), 2.5e6), (made.backhaul(), 4e6)):
+    for places, expected_bps in ((made.whole("uplink"), 2.5e6), (made.access("uplink"), 2.5e6), (made.backhaul(), 4e6)):
         medium, cells = places[0]
         flow = medium.start(10**9, 4e6 if expected_bps == 4e6 else 10e6, cells.start)
         assert medium.rate_bps(flow) == pytest.approx(expected_bps)
 
 
-def watch(env: Environment, places: list[Any], moments_s: tuple[float, ...]) -> list[list[float]]:
+def watch(
+    env: Environment, places: list[Any], moments_s: tuple[float, ...], radios_bps: Sequence[float] = (10e6,) * 3
+) -> list[list[float]]:
     """Return the rates of a flow at each base station at some moments. [moment][base station]"""
-    flows = [medium.start(10**9, 10e6, cells.start) for medium, cells in places]
+    flows = [
+        medium.start(10**9, radio_bps, cells.start)
+        for (medium, cells), radio_bps in zip(places, radios_bps, strict=True)
+    ]
     rates = []
     for moment_s in moments_s:
         env.run(until=moment_s)
@@ -109,7 +117,7 @@ def watch(env: Environment, places: list[Any], moments_s: tuple[float, ...]) -> 
 @pytest.mark.parametrize("kind", [Fluid, Fixed])
 def test_an_outage_of_a_cell_stops_its_flows_only(kind: type[Rated]) -> None:
     env, made = carriers(kind, outages=(Scheduled(start=1.0, duration=2.0, cells=(0,)),))
-    before, during, after = watch(env, made.whole(), (0.5, 1.5, 3.5))
+    before, during, after = watch(env, made.whole("uplink"), (0.5, 1.5, 3.5))
     assert during[0] == 0
     assert during[2] == before[2]
     assert after == before
@@ -120,7 +128,7 @@ def test_an_outage_of_a_link_stops_whoever_sends_over_it(kind: type[Rated]) -> N
     outage = Scheduled(start=1.0, duration=2.0, links=(("router", "cloud"), ("cloud", "c")))
     again = Scheduled(start=2.0, duration=2.0, links=(("cloud", "c"),))
     env, made = carriers(kind, outages=(outage, again))
-    before, during, later, after = watch(env, made.whole(), (0.5, 1.5, 3.5, 4.5))
+    before, during, later, after = watch(env, made.whole("uplink"), (0.5, 1.5, 3.5, 4.5))
     assert during == [0, 0, 0]
     assert later == [*before[:2], 0]
     assert after == before
@@ -136,7 +144,7 @@ def test_an_outage_of_a_link_stops_its_wires_too() -> None:
 def test_a_link_fails_both_ways_at_once() -> None:
     env, made = carriers(outages=(Random(between=1.0, duration=1.0, links="all"),))
     moments_s = tuple(0.1 * tenth for tenth in range(1, 100))
-    up, down = made.whole(), made.whole()
+    up, down = made.whole("uplink"), made.whole("downlink")
     for places in (up, down):
         for medium, cells in places:
             medium.start(10**12, 10e6, cells.start)
@@ -149,11 +157,15 @@ def test_a_link_fails_both_ways_at_once() -> None:
     assert len(states) > 3
 
 
-def test_refuses_outages_of_what_is_not_there() -> None:
-    outages = (Scheduled(0.0, 1.0, cells=(3,)), Scheduled(0.0, 1.0, links=(("a", "b"),)))
-    with pytest.raises(ScenarioError) as refusal:
-        carriers(outages=outages)
-    assert refusal.value.lines == (
-        "network.outages.0: there is no cell 3: they are numbered from 0 to 2",
-        "network.outages.1: the topology has no link between 'a' and 'b'",
-    )
+@pytest.mark.parametrize("kind", [Fluid, Fixed])
+def test_a_cell_follows_its_trace_among_those_that_meet_on_a_link(tmp_path: Path, kind: type[Rated]) -> None:
+    """Half of 20 Mbit/s at first, then all of it: the links behind hold what they hold."""
+    (tmp_path / "trace.csv").write_text("t_s,rate_bps\n0,2e6\n1,0\n2,2e7\n")
+    trace = CellTrace(downlink=Csv(path=str(tmp_path / "trace.csv")), cells=(1,))
+    env, made = carriers(kind, traces=(trace,))
+    before, during, after = watch(env, made.whole("downlink"), (0.5, 1.5, 2.5), radios_bps=(10e6, 20e6, 10e6))
+    others = {Fluid: (4e6, 3e6), Fixed: (4e6, 4e6)}[kind]
+    assert [before, during, after] == [[4e6, 2e6, 5e6], [4e6, 0, 5e6], [others[1], {Fluid: 3e6, Fixed: 6e6}[kind], 5e6]]
+    upwards, through = made.whole("uplink"), made.backhaul()
+    assert watch(env, upwards, (1.5 + 6,)) == [[others[1], {Fluid: 3e6, Fixed: 6e6}[kind], 5e6]]
+    assert watch(env, through, (1.5 + 9,))[0][1] > 0

@@ -61,6 +61,22 @@ def test_distributions() -> None:
     assert abs(np.corrcoef(np.log(population.rate_up_bps), np.log(population.rate_down_bps))[0, 1]) < 0.03
 
 
+def test_weights_are_drawn_by_device_and_change_nothing_else() -> None:
+    plain, few, many = (
+        populate(50),
+        populate(50, weight={1.0: 0.9, 4.0: 0.1}),
+        populate(9000, weight={1.0: 0.9, 4: 0.1}),
+    )
+    assert plain.weight is None
+    assert [Device(plain, 3, draw=0).weight, Device(few, 3, draw=0).weight] == [1.0, few.weight[3]]
+    assert np.array_equal(few.weight, many.weight[:50])
+    assert (many.weight == 4.0).mean() == pytest.approx(0.1, abs=0.01)
+    for column in COLUMNS:
+        assert np.array_equal(getattr(plain, column), getattr(few, column)), column
+    assert (populate(5, weight=2.0).weight == 2.0).all()
+    assert populate(5, weight={1.0: 1.0}).weight is None
+
+
 def test_speed_scales_arithmetic_and_memory_alike() -> None:
     population = populate(20, speed_spread=0.5)
     phone = PROFILES["phone"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netfed.errors import ScenarioError, TransferLost
+from netfed.errors import TransferLost
 from netfed.network.background import Constant
 from netfed.network.cellular import Cellular
 from netfed.network.link_adaptation.rates import downlink_ladder
@@ -394,8 +394,6 @@ def test_moving_devices_change_cells(build: Build) -> None:
 
 
 def test_what_does_not_go_together_is_refused(build: Build) -> None:
-    with pytest.raises(ScenarioError, match=r"network\.wraparound: 3 base stations are no whole rings"):
-        build(replace(URBAN, wraparound=True), base_stations=3)
     with pytest.raises(ValueError, match=r"uma is for 0\.5 to 100 GHz, not 140"):
         replace(URBAN, carrier=replace(Fr3Lower(), frequency=140e9))
     for name, value in {"refresh": 0.0, "latency": math.inf, "backhaul": LinkClass(1e9, 0.5)}.items():

@@ -53,6 +53,10 @@ def test_checking_a_scenario_needs_no_heavy_import() -> None:
         (lambda: Devices(count=1, profile={"phone": 0.5, "tank": 0.5}), "profile: 'tank' is none of phone"),
         (lambda: Devices(count=1, profile={"phone": 0.5}), "profile: the shares add up to 0.5, not to 1"),
         (lambda: Devices(count=1, profile={"phone": 1.5, "vehicle": -0.5}), "profile: the share of 'phone'"),
+        (lambda: Devices(count=1, weight=0.0), "weight: 0 is not from 0.001 to 1000"),
+        (lambda: Devices(count=1, weight={1.0: 0.5, math.nan: 0.5}), "weight: nan is not from 0.001 to 1000"),
+        (lambda: Devices(count=1, weight={1.0: 0.5, 4.0: 0.1}), "weight: the shares add up to 0.6, not to 1"),
+        (lambda: Devices(count=1, weight={1.0: 1.5, 4.0: -0.5}), "weight: the share of 1 must be from 0 to 1"),
         (lambda: Fixed(LINK, LINK, LinkClass(rate=1e6, spread=0.1)), "backhaul: spread is for access links only"),
         (lambda: Fluid(LinkClass(rate=math.inf), LINK, LINK), "uplink: rate must be finite"),
     ],
@@ -67,6 +71,7 @@ def test_refuses_what_makes_no_sense(make: Callable[[], object], message: str) -
     [
         (Hexagonal, {"base_stations": 7, "spacing": "500 m"}),
         (Devices, {"count": 3, "profile": {"phone": 0.5, "vehicle": 0.5}, "dropout": {"upload": 0.1}}),
+        (Devices, {"count": 3, "weight": {"1": 0.9, "0.1": 0.1}}),
         (Devices, {"count": 3, "availability": {"kind": "windows", "period": "24 h", "duration": "8 h"}}),
         (Devices, {"count": 3, "battery": {"capacity": "15.4 Wh", "initial": [0.3, 1.0], "charging": CHARGING}}),
         (Fluid, {key: {"rate": "20 Mbit/s", "latency": "5 ms"} for key in ("uplink", "downlink", "backhaul")}),

@@ -66,6 +66,19 @@ def test_goes_on_at_another_rate_and_pays_for_both(build: Callable[..., Network]
     assert not network.transfers
 
 
+def test_a_flow_keeps_its_weight_in_another_cell(build: Callable[..., Network]) -> None:
+    network = build(KINDS[1], base_stations=2, weight={3.0: 0.5, 1.0: 0.5})
+    network.population.weight[:] = [3.0, 1.0, 1.0, 1.0]
+    network.population.base_station[1] = 1
+    transfer, _ = begin(network, until_s=0.1)
+    network.env.process(network.uplink(Device(network.population, 1, 0)).send(Payload(BITS)))
+    network.env.run(until=0.2)
+    transfer.hand_over(1, 0, 10e6, interruption_s=0.1)
+    network.env.run(until=0.4)
+    medium = transfer.way.medium
+    assert {flow.weight: medium.rate_bps(flow) for flow in medium._live} == pytest.approx({3.0: 7.5e6, 1.0: 2.5e6})
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_waits_while_there_is_no_service(build: Callable[..., Network], kind: Rated) -> None:
     network = build(kind)
