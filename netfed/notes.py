@@ -30,7 +30,8 @@ def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "topology.spacing", why
         if devices.mobility.kind != "static":
             yield "devices.mobility", why
-    if network.kind in ("ideal", "fixed") and scheme.kind != "hierarchical":
+    apart = network.kind in ("ideal", "fixed") and network.delivery == "unicast"
+    if apart and scheme.kind != "hierarchical":
         yield "topology.base_stations", f"in a network of kind {network.kind} no transfer slows another down"
     if isinstance(scenario.task, Classification) and scenario.pretraining is None and scenario.task.split.cloud > 0:
         yield "task.split.cloud", "nobody learns from the cloud's share, since there is no pretraining"
@@ -45,7 +46,7 @@ def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
             yield key, "with the scheme local, devices neither send nor receive"
     if scheme.kind == "central":
         yield "codec", "with the scheme central, devices send their examples as they are"
-        for key in ("downlink", "devices.dropout.download", "devices.dropout.compute"):
+        for key in ("downlink", "network.delivery", "devices.dropout.download", "devices.dropout.compute"):
             yield key, "with the scheme central, devices only upload"
     availability = devices.availability
     if isinstance(availability, Windows) and availability.duration == availability.period:

@@ -171,6 +171,8 @@ class Scenario:
         wanted, there = self.scheme.clients, self.devices.count
         if wanted > there:
             raise ValueError(f"scheme needs {wanted} devices at once, but devices.count is {there}")
+        if self.devices.downlink is not None and self.network.delivery == "multicast":
+            raise ValueError("network: delivery is multicast, at the rate of a worst radio: leave out devices.downlink")
         if isinstance(self.task, Nothing):
             self._check_that_nothing_is_learned()
         else:

@@ -15,7 +15,7 @@ from netfed.network.radio.antenna import Antenna, Sectors
 from netfed.network.radio.buildings import Buildings
 from netfed.network.radio.carrier import Carrier
 from netfed.network.radio.propagation import Propagation
-from netfed.network.spec import LinkClass, Network
+from netfed.network.spec import Delivery, LinkClass, Network
 from netfed.units import Seconds
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class Cellular(Network, kind="cellular"):
         handover: When devices change cells.
         wraparound: Whether the base stations repeat all around, as 3GPP's evaluations have it: hexagonal grids of 7,
             19, 37, ... of them.
+        delivery: How the same payload goes down to devices of one cell: to each by itself (``unicast``), or, to those
+            that begin to receive it at the same moment, once for all, at the rate of the worst of them (``multicast``:
+            see `multicast`). Over the backhaul it goes as often as over the air.
     """
 
     propagation: Propagation
@@ -64,6 +67,7 @@ class Cellular(Network, kind="cellular"):
     refresh: Seconds = 1.0
     handover: Handover = field(default_factory=Handover)
     wraparound: bool = False
+    delivery: Delivery = "unicast"
 
     def __post_init__(self) -> None:
         self.propagation.check_frequency(self.carrier.frequency)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from netfed.network.radio_access import RadioAccess
     from netfed.network.steps import Steps
     from netfed.network.traffic import Direction
+
+
+Delivery = Literal["unicast", "multicast"]
+"""To each by itself, or once for all of them."""
 
 
 def _require(condition: bool, message: str) -> None:
@@ -145,11 +149,15 @@ class Network(Plugin):
         backhaul: Links between base stations and the cloud, one each way and base station.
         background: What others take of the airtime of every cell; null: nothing.
         outages: When cells and links of the backhaul are out of order.
+        delivery: How the same payload goes down to devices of one cell: to each by itself (``unicast``), or, to those
+            that begin to receive it at the same moment, once for all, at the rate of the worst of them (``multicast``:
+            see `multicast`). Over the backhaul it goes as often as over the air.
     """
 
     backhaul: LinkClass
     background: Background | None = None
     outages: tuple[Outages, ...] = ()
+    delivery: Delivery = "unicast"
 
     @property
     def cells(self) -> int:
@@ -231,6 +239,7 @@ class Rated(Network):
     backhaul: LinkClass
     background: Background | None = None
     outages: tuple[Outages, ...] = ()
+    delivery: Delivery = "unicast"
 
     def __post_init__(self) -> None:
         _require(self.backhaul.spread == 0, "backhaul: spread is for access links only")
