@@ -191,13 +191,13 @@ class Multicast:
         self._earlier_s += flow.airtime_s
         self._held_s += max(0.0, flow.held_s)
 
-    def _flow_ends(self, finished: Event) -> None:
-        if not self._listeners or finished is not self._flows[-1].finished:
+    def _flow_ends(self, _: Event) -> None:
+        if not self._listeners:  # the last of them has left at this very instant
             return
         self._break()
         cause = ""
         while self._ends and self._ends[0][0] <= self._earlier_bits:
-            _, device_id = heappop(self._ends)
+            device_id = heappop(self._ends)[1]
             if (listener := self._listeners.get(device_id)) is not None:
                 self._drop(listener)
                 self._in_use |= listener.loss is None

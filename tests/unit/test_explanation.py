@@ -12,6 +12,7 @@ import pytest
 
 from netfed import document
 from netfed.binding import unfelt
+from netfed.chains import chains
 from netfed.explanation import explain
 from netfed.results import Results
 from tests.conftest import SMALL
@@ -119,6 +120,7 @@ def test_a_transmission_to_many_counts_once_and_is_part_of_nobodys_update(
     downward = [sent_once(2.5), received(1, 3.0, latency_s=0.5), received(2, 3.0, latency_s=0.5)]
     rows = [*downward, {"t_s": 4.0, "kind": "compute", "device": 1, "start_s": 3.0}, *EVENTS[3:]]
     rounds = [a_round(0, 0.0, 0.5), a_round(1, 14.0, 0.8)]
+    assert {chain.device for chain in chains(rows)} == {1, 2}
     explanation = explain(record(tmp_path, rounds, rows, resolved=MULTICAST))
     assert explanation.links["downlink"].count == 1
     assert explanation.links["downlink"].seconds == {"radio": 1.5, "cell share": 1.0, "backhaul": 0.0, "latency": 0.0}
@@ -138,6 +140,8 @@ def test_the_rest_that_a_device_gets_alone_belongs_to_its_update(
     downward = [sent_once(1.5), received(2, 1.5, delivered=False), transfer(2, "downlink", 1.5, 3.0, airtime_s=1.0)]
     rounds = [a_round(0, 0.0, 0.5), a_round(1, 14.0, 0.8)]
     rows = [*downward, EVENTS[3], EVENTS[5]]
+    (chain,) = chains(rows)
+    assert [span.phase for span in chain.spans] == ["downlink", "downlink", "compute", "uplink"]
     explanation = explain(record(tmp_path, rounds, rows, resolved=MULTICAST))
     assert [(leg.name, leg.start_s, leg.end_s) for leg in explanation.rounds[1].legs[:2]] == [
         ("downlink", 0.0, 1.5),

@@ -14,7 +14,7 @@ from netfed.network.network import Network
 from netfed.network.population import Device
 from netfed.network.profiles import PROFILES
 from netfed.network.rrc import Rrc
-from netfed.network.spec import Delivery, Dropout, Fluid, LinkClass
+from netfed.network.spec import Delivery, Dropout, Fixed, Fluid, LinkClass
 
 PHONE = PROFILES["phone"]
 BITS = 8_000_000
@@ -28,8 +28,13 @@ class Payload:
     content: str | None = "version 1"
 
 
-def kind(loss: float = 0.0, delivery: Delivery = "multicast", backhaul_bps: float = 100e6) -> Fluid:
-    return Fluid(
+def kind(
+    loss: float = 0.0,
+    delivery: Delivery = "multicast",
+    backhaul_bps: float = 100e6,
+    family: type[Fixed] | type[Fluid] = Fluid,
+) -> Fixed | Fluid:
+    return family(
         uplink=LinkClass(rate=10e6),
         downlink=LinkClass(rate=10e6, latency=LATENCY_S, loss=loss),
         backhaul=LinkClass(rate=backhaul_bps),
@@ -328,6 +333,48 @@ def test_a_change_of_cells_after_the_last_bit_changes_nothing(build: Callable[..
     network.env.run(until=2.002)
     network.multicasts.change_cell(1, "radio-link-failure")
     assert settled(network, receivers) == [None] * 3
+
+
+@pytest.mark.parametrize("cause", [None, "radio-link-failure"])
+@pytest.mark.parametrize("early", [True, False])
+def test_so_does_one_at_the_very_moment_of_the_last_bit(
+    build: Callable[..., Network], cause: str | None, early: bool
+) -> None:
+    """Whether or not the flow has been told that it has ended."""
+    network = build(kind(family=Fixed))
+
+    def change() -> None:
+        network.env.timeout(2.0).callbacks.append(lambda _: network.multicasts.change_cell(1, cause))
+
+    if early:
+        change()
+    receivers = cast(network)
+    if not early:
+        network.env.run(until=network.env.timeout(0))
+        change()
+    assert settled(network, receivers) == [None] * 3
+    assert network.bits()["down"] == BITS
+
+
+def test_all_may_leave_at_the_very_moment_of_the_last_bit(build: Callable[..., Network]) -> None:
+    network = build(kind(family=Fixed))
+    receivers = cast(network)
+    network.env.run(until=network.env.timeout(0))
+    network.env.timeout(2.0).callbacks.append(lambda _: [process.interrupt("late") for process in receivers])
+    assert settled(network, receivers) == ["late"] * 3
+    assert network.traffic.tally("downlink", 0) == (BITS, 0, BITS, 0)
+
+
+def test_whom_no_scheme_reaches_connects_once(build: Callable[..., Network]) -> None:
+    network = build(kind(), radio=Rrc(promotion=0.5, promotion_power=1.0, tail=2.0, tail_power=0.5))
+    network.population.rate_down_bps[0] = 0.0
+    receiver = send(network, 0)
+    network.env.run(until=1.0)
+    (transfer,) = network.transfers
+    transfer.retune(8e6)
+    assert settled(network, [receiver]) == [None]
+    assert [row["kind"] for row in network.recorder.take()] == ["promotion", "transfer"]
+    assert network.env.now == pytest.approx(2.0 + LATENCY_S)
 
 
 def test_the_fate_of_a_receiver_follows_it_to_where_it_gets_the_rest(build: Callable[..., Network]) -> None:

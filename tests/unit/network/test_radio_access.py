@@ -282,6 +282,17 @@ def test_a_handover_may_lose_the_transfer(road: Build) -> None:
 MULTICAST = replace(ROAD, delivery="multicast")
 
 
+def test_a_model_that_comes_between_two_cells_comes_by_itself(road: Build) -> None:
+    network = road(MULTICAST)
+    begin(network, [0])
+    network.env.run(12.05)
+    assert [row["t_s"] for row in handovers(network)] == [12.0]
+    network.env.run(sent(network, 0, 1000, "downlink"))
+    assert 12.2 < network.env.now < 12.21
+    assert [row["kind"] for row in network.recorder.take()] == ["transfer"]
+    network.check_conservation()
+
+
 def test_who_changes_cells_gets_the_rest_of_a_multicast_by_itself(road: Build) -> None:
     """All of them do here, one after the other, and are between cells for a while first."""
     network = road(MULTICAST)
