@@ -50,9 +50,9 @@ class Cellular(Network, kind="cellular"):
         handover: When devices change cells.
         wraparound: Whether the base stations repeat all around, as 3GPP's evaluations have it: hexagonal grids of 7,
             19, 37, ... of them.
-        delivery: How the same payload goes down to devices of one cell: to each by itself (``unicast``), or, to those
-            that begin to receive it at the same moment, once for all, at the rate of the worst of them (``multicast``:
-            see `multicast`). Over the backhaul it goes as often as over the air.
+        delivery: How the same payload goes down to devices of one cell: ``unicast``, to each by itself, or
+            ``multicast``, once for all that begin to receive it at the same moment, at the rate of the worst of them
+            (point to multipoint: 3GPP TS 23.247). It crosses the backhaul as often as the air.
     """
 
     propagation: Propagation

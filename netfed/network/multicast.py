@@ -50,10 +50,11 @@ class Listener:
 class Multicast:
     """One transmission of one cell, at the rate of the worst of those who listen.
 
-    It is a row of flows, each as long as the same devices listen that can be foreseen to: a device that will miss the
-    rest leaves between two of them, at the moment at which its last bit has left. The base station knows who has joined
-    (TS 23.247, clause 7.2), and notices at once, as links do, that a connection has broken: when a device leaves, the
-    transmission goes on at the rate of the worst of the others, and when nobody is left it ends there. What was sent is
+    It is a row of flows: a device that is bound to miss the rest leaves between two of them, at the moment at which the
+    last bit that it hears has left. Who receives is known, for devices join and leave a multicast session (TS 23.247,
+    clause 7.2; only of a broadcast session nobody knows), and links notice at once that a connection has broken. So
+    when a device leaves, the transmission goes on at the rate of the worst of the others; when nobody is left, it ends
+    there (TS 38.300, clause 16.10.5.3: resources of sessions without a joined device are released). What was sent is
     lost if nobody has got it whole, unless a device gets the rest in another way.
 
     Args:
@@ -143,7 +144,7 @@ class Multicast:
 
         Who is reached by no modulation and coding scheme does not hold up the others: it gets the rest by itself (a
         base station decides for each device whether it is sent to point to multipoint or point to point: TS 38.300,
-        clause 16.10).
+        clause 16.10.5.4).
         """
         for listener in list(self._listeners.values()):
             if listener.device.rate_down_bps == 0:
@@ -279,7 +280,7 @@ class Multicasts:
     def change_cell(self, device_id: int, cause: str | None) -> None:
         """Let a device that changes cells, if it listens, get the rest by itself in the new one, or lose it.
 
-        What it has missed there is forwarded to it (lossless handover: TS 38.300, clause 16.10).
+        What it has missed there is forwarded to it (lossless handover: TS 38.300, clause 16.10.5.3).
 
         Args:
             device_id: Who it is.

@@ -149,9 +149,9 @@ class Network(Plugin):
         backhaul: Links between base stations and the cloud, one each way and base station.
         background: What others take of the airtime of every cell; null: nothing.
         outages: When cells and links of the backhaul are out of order.
-        delivery: How the same payload goes down to devices of one cell: to each by itself (``unicast``), or, to those
-            that begin to receive it at the same moment, once for all, at the rate of the worst of them (``multicast``:
-            see `multicast`). Over the backhaul it goes as often as over the air.
+        delivery: How the same payload goes down to devices of one cell: ``unicast``, to each by itself, or
+            ``multicast``, once for all that begin to receive it at the same moment, at the rate of the worst of them
+            (point to multipoint: 3GPP TS 23.247). It crosses the backhaul as often as the air.
     """
 
     backhaul: LinkClass
