@@ -8,6 +8,9 @@ from typing import NamedTuple
 from netfed.critical_path import BACKHAUL, DEVICES, SHARE
 from netfed.tree import Node
 
+SHARED = "multicast"
+"""What shows that a transmission had several receivers."""
+
 
 class _Key(NamedTuple):
     """A key, how a run shows that it has felt it (any of these), what to say if it has not, and what is none."""
@@ -35,8 +38,9 @@ _KEYS = (
         "no transfer broke",
     ),
     _Key("network.backhaul.rate", {BACKHAUL}, "no transfer waited for the backhaul"),
+    _Key("network.delivery", {SHARED}, "no two devices of a cell began to receive the same payload at the same moment"),
 )
-_OFF: tuple[object, ...] = (None, 0, {"kind": "always"})
+_OFF: tuple[object, ...] = (None, 0, {"kind": "always"}, "unicast")
 _AIR = _Key("network.kind", {SHARE}, "no transfer waited for its cell's airtime: a fixed network would do the same")
 
 
@@ -45,7 +49,7 @@ def unfelt(resolved: Node, felt: Collection[str]) -> Iterator[tuple[str, str]]:
 
     Args:
         resolved: The scenario as it ran.
-        felt: What anything was lost to, and what anybody waited for.
+        felt: What anything was lost to, what anybody waited for, and `SHARED`.
     """
     network = resolved.find(["network", "kind"])
     keys = (*_KEYS, _AIR) if network is not None and network.value == "fluid" else _KEYS

@@ -22,6 +22,7 @@ class Span:
         airtime_s: What it used of its cell's airtime; None if nothing tells.
         backhaul_s: How long it was held back behind the radio.
         latency_s: How long its last bit was under way.
+        partial: Whether it is a reception, together with others, of which the rest followed.
     """
 
     phase: str
@@ -31,10 +32,11 @@ class Span:
     airtime_s: float | None = None
     backhaul_s: float = 0.0
     latency_s: float = 0.0
+    partial: bool = False
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Span:
-        """Return what a row of kind transfer or compute tells of."""
+        """Return what a row of kind transfer, reception or compute tells of."""
         link = row.get("link") or row["kind"]
         return cls(
             link.removeprefix(_TRUNK),
@@ -44,6 +46,7 @@ class Span:
             row.get("airtime_s"),
             row.get("backhaul_s") or 0.0,
             row.get("latency_s") or 0.0,
+            row["kind"] == "reception" and not row.get("delivered") and not row.get("cause"),
         )
 
     @property
@@ -81,14 +84,16 @@ class Chain:
     def goes_on(self, span: Span) -> bool:
         """Whether a span of the same device belongs to the same update."""
         last = self.spans[-1]
-        return self.cause is None and last.end_s == span.start_s and last.place < span.place
+        return self.cause is None and last.end_s == span.start_s and (last.place < span.place or last.partial)
 
 
 def chains(rows: Iterable[Mapping[str, Any]]) -> list[Chain]:
     """Return the chains of a run, in the order in which they ended.
 
+    A transmission to several devices is part of none: their receptions are.
+
     Args:
-        rows: Events of kinds transfer, compute and lost, as recorded.
+        rows: Events of kinds transfer, reception, compute and lost, as recorded.
     """
     latest: dict[int, Chain] = {}  # by device
     ended: dict[int, Chain] = {}  # by identity: a chain that goes on is put last again
@@ -100,6 +105,8 @@ def chains(rows: Iterable[Mapping[str, Any]]) -> list[Chain]:
                 chain.cause = chain.cause or row["cause"]
             continue
         span = Span.of(row)
+        if device is None and not span.trunk:
+            continue
         if chain is None or not chain.goes_on(span):
             chain = Chain(device)
         if device is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from netfed import document
-from netfed.binding import unfelt
+from netfed.binding import SHARED, unfelt
 from netfed.bounds import BOUNDS, Carried, carried
 from netfed.chains import chains
 from netfed.critical_path import Parts, Round, critical_paths, largest, total
@@ -15,7 +16,10 @@ from netfed.notes import idle
 from netfed.results import Results
 from netfed.scenario import loads
 
-_READ = ("t_s", "kind", "device", "cell", "link", "start_s", "cause", "airtime_s", "backhaul_s", "latency_s")
+_READ = (
+    *("t_s", "kind", "device", "cell", "link", "start_s", "delivered"),
+    *("cause", "airtime_s", "backhaul_s", "latency_s"),
+)
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,28 @@ def explain(results: Results) -> Explanation:
     """
     import pyarrow.compute as pc
 
-    table = results.events("transfer", "compute", "lost")
+    table = results.events("transfer", "reception", "compute", "lost")
     table = table.select([name for name in _READ if name in table.column_names])
     versions = map(int, results.numbers("version"))
     rounds = list(critical_paths(chains(table.to_pylist()), list(versions), results.numbers("t_s")))
-    links = dict(carried(table.filter(pc.equal(table["kind"], "transfer"))))
+    transfers = table.filter(pc.equal(table["kind"], "transfer"))
+    links = dict(carried(transfers))
     causes = set(table["cause"].to_pylist()) if "cause" in table.column_names else set()
     waited = {part for this in rounds for part in this.parts}
     waited |= {bound for link in links.values() for bound in BOUNDS if link.seconds[bound] or not link.divided}
-    return Explanation(rounds, links, _without_effect(results, causes | waited))
+    felt = causes | waited | ({SHARED} if _is_shared(table, transfers) else set())
+    return Explanation(rounds, links, _without_effect(results, felt))
+
+
+def _is_shared(table: Any, transfers: Any) -> bool:
+    """Return whether a transmission had several receivers."""
+    import pyarrow.compute as pc
+
+    receptions = pc.sum(pc.equal(table["kind"], "reception")).as_py() or 0
+    if not receptions:
+        return False
+    downward = pc.and_(pc.is_null(transfers["device"]), pc.equal(transfers["link"], "downlink"))
+    return bool(receptions > pc.sum(downward).as_py())
 
 
 def _without_effect(results: Results, felt: set[str]) -> dict[str, str]:

@@ -32,7 +32,7 @@ def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
             yield "devices.mobility", why
     if network.kind in ("ideal", "fixed"):
         why = f"in a network of kind {network.kind} no transfer slows another down"
-        if scheme.kind != "hierarchical":
+        if scheme.kind != "hierarchical" and network.delivery == "unicast":
             yield "topology.base_stations", why
         yield "devices.weight", why
     elif 1 in devices.weights.values():
@@ -51,7 +51,7 @@ def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
             yield key, "with the scheme local, devices neither send nor receive"
     if scheme.kind == "central":
         yield "codec", "with the scheme central, devices send their examples as they are"
-        for key in ("downlink", "devices.dropout.download", "devices.dropout.compute"):
+        for key in ("downlink", "network.delivery", "devices.dropout.download", "devices.dropout.compute"):
             yield key, "with the scheme central, devices only upload"
     availability = devices.availability
     if isinstance(availability, Windows) and availability.duration == availability.period:

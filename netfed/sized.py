@@ -106,9 +106,10 @@ class Coder:
     """
 
     def __init__(self, task: Nothing) -> None:
-        self._model = Payload(_bits(task.download))
-        self._first_model = Payload(_bits(task.download + task.frozen))
+        self._sizes = _bits(task.download), _bits(task.download + task.frozen)
+        self._version = 0
         self._update = Payload(_bits(task.upload), NOTHING)
+        self._encode_version()
 
     def encode_model(self, model: Node, receiver: Receiver) -> Payload:
         """Return the payload that brings a receiver up to date."""
@@ -127,7 +128,12 @@ class Coder:
 
     def publish(self, model: Node, before: Node) -> Node:
         """Return what devices are sent of a model: it itself."""
+        self._version += 1
+        self._encode_version()
         return model
+
+    def _encode_version(self) -> None:
+        self._model, self._first_model = (Payload(bits, content=(self._version, bits)) for bits in self._sizes)
 
 
 class Aggregator:

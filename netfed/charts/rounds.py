@@ -13,6 +13,7 @@ from netfed.charts.style import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, blank
 if TYPE_CHECKING:
     from netfed.results import Results
 
+_KINDS = ("transfer", "reception", "compute")
 _PHASES = {"downlink": "download", "uplink": "upload"}
 _COLOURS = {"download": SKY, "compute": ORANGE, "upload": BLUE}
 _ROW_PX, _AXES_PX = 17, 130
@@ -74,7 +75,7 @@ def timeline(results: Results, version: int | None = None, most: int = 40) -> An
         raise ValueError(f"{results.path}: no round has made version {version}")
     this = _Round(version, ends_s[version - 1], ends_s[version])
     rows = _rows(results, this)
-    spans = [_Span.of(row) for row in rows if row["kind"] in ("transfer", "compute") and row["start_s"] < this.end_s]
+    spans = [_Span.of(row) for row in rows if row["kind"] in _KINDS and row["start_s"] < this.end_s]
     if not spans:
         return blank(f"Round {version}: no transfer or computation that took time was recorded.")
     devices = list(dict.fromkeys(span.device for span in sorted(spans, key=lambda span: -span.end_s)))
@@ -89,7 +90,7 @@ def _rows(results: Results, this: _Round) -> list[dict[str, Any]]:
     """The events of devices that ended after the round began, and began no later than it ended."""
     import pyarrow.compute as pc
 
-    table = results.events("transfer", "compute", "arrival", "lost")
+    table = results.events(*_KINDS, "arrival", "lost")
     if not {"start_s", "device"} <= set(table.column_names):
         return []
     begin_s = pc.coalesce(table["start_s"], table["t_s"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -17,6 +18,9 @@ from netfed.streams import Streams
 
 if TYPE_CHECKING:
     from netfed.codecs.spec import State, Tensors
+
+_FIRST, _WHOLE = -2, -1
+"""What a payload adds a model to, where it is not the number of another one: nothing, and whatever the receiver has."""
 
 
 class Sender(Protocol):
@@ -47,11 +51,13 @@ class Payload:
         bits: Its length, header included.
         sent: Node of the bytes; None for a model, whose node is known.
         state: Node of the sender's state once the receiver has acknowledged it; None if the codec keeps none.
+        content: What is in a model's payload: two with the same content are equal, bit by bit; None: nobody else's.
     """
 
     bits: int
     sent: Node | None = None
     state: Node | None = None
+    content: Hashable = None
 
 
 class Sent(NamedTuple):
@@ -113,11 +119,13 @@ class Coder:
 
     def encode_model(self, model: Node, receiver: Receiver) -> Payload:
         """Return the payload that brings a receiver up to date, from what it holds to a model as published."""
-        if receiver.held < 0:
-            return Payload(self._model_bits + self._frozen_bits)
-        if not self._downlink.cache:
-            return Payload(self._model_bits)
-        return Payload(self._missing_bits(self._number(model), receiver.held))
+        number = self._number(model)
+        if receiver.held < 0 and self._frozen_bits:
+            return Payload(self._model_bits + self._frozen_bits, content=(number, _FIRST))
+        if receiver.held < 0 or not self._downlink.cache:
+            return Payload(self._model_bits, content=(number, _WHOLE))
+        bits = self._missing_bits(number, receiver.held)
+        return Payload(bits, content=(number, _WHOLE if bits == self._model_bits else receiver.held))
 
     def delivered(self, receiver: Receiver, model: Node) -> None:
         """Note that a model has reached its receiver, which holds it from now on."""

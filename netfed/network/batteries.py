@@ -20,14 +20,35 @@ CAUSE = "battery"
 """Why a device drops whose battery is empty."""
 
 
+class _Draw:
+    """What one process draws from one battery.
+
+    Attributes:
+        drawn_j: Returns how much so far.
+        taken_j: How much of it is off the charge already.
+    """
+
+    __slots__ = ("drawn_j", "taken_j")
+
+    def __init__(self, drawn_j: Callable[[], float]) -> None:
+        self.drawn_j = drawn_j
+        self.taken_j = 0.0
+
+    def take(self) -> float:
+        """Return what has been drawn since this was last asked."""
+        drawn_j = self.drawn_j()
+        since_j, self.taken_j = drawn_j - self.taken_j, drawn_j
+        return since_j
+
+
 class Batteries:
     """The charge of every device.
 
-    The charge is what it was when a phase of a participation last began or ended, and what the charger could have given
-    since, less what the present phase has drawn, and the capacity at most. The device drops at the moment at which
-    nothing is left. When that will be is not known, since transfers slow each other down, but not before the device
-    could have used up its charge at its greatest power. That is when it is looked at, and if need be again: ever closer
-    to the end, until what is left is negligible.
+    The charge is what it was when a process last began or ended to draw from it, and what the charger could have given
+    since, less what has been drawn since, and the capacity at most. Whoever draws drops at the moment at which nothing
+    is left. When that will be is not known, since transfers slow each other down, but not before the device could have
+    used up its charge at its greatest power, for each that draws. That is when it is looked at, and if need be again:
+    ever closer to the end, until what is left is negligible.
 
     Args:
         env: The clock.
@@ -35,7 +56,7 @@ class Batteries:
         population: Their rows; ``ready_s`` is kept up to date, or, where there is a background, ``charged`` is set.
 
     Attributes:
-        charge_j: When a phase last began or ended. [device]
+        charge_j: When a process last began or ended to draw from it. [device]
         gained_j: From chargers, less the background, up to then. [device]
     """
 
@@ -52,8 +73,8 @@ class Batteries:
         charging = battery.charging
         self._given_j = np.zeros(len(population)) if charging is None else charging.given_j(population.phase, env.now)
         self._first_given_j = self._given_j.copy()
-        self._drawing: dict[int, tuple[Process, Callable[[], float]]] = {}
-        self._watched: set[int] = set()
+        self._drawing: dict[int, dict[Process, _Draw]] = {}
+        self._looks: dict[int, Event] = {}  # the next at each device
         self._emptied: set[int] = set()
         self._resting = Resting(battery) if battery.background else None
         self._settled_s = np.full(len(population), float(env.now)) if self._resting else None
@@ -66,38 +87,47 @@ class Batteries:
             population.ready_s[:] = np.where(self.charge_j >= self._minimum_j, env.now, charged_s)
 
     def left_j(self, device_id: int) -> float:
-        """Return what a device has left now, less what its present phase has drawn."""
-        drawing = self._drawing.get(device_id)
-        if drawing is None and self._resting is not None:
+        """Return what a device has left now, less what is being drawn."""
+        draws = self._drawing.get(device_id)
+        if draws is None and self._resting is not None:
             left_j, _ = self._rested_j([device_id], self._env.now)
             return left_j.item()
-        return self._left_j(device_id, 0.0 if drawing is None else drawing[1](), self._charger_now_j(device_id))
+        drawn_j = 0.0 if draws is None else sum(draw.drawn_j() - draw.taken_j for draw in draws.values())
+        return self._left_j(device_id, drawn_j, self._charger_now_j(device_id))
 
     def begin(self, device_id: int, drawn_j: Callable[[], float]) -> None:
         """Let the active process draw from a battery; it is interrupted when the battery is empty.
+
+        Others may draw from it too; then all of them are.
 
         Args:
             device_id: Whose battery.
             drawn_j: Returns what the process has drawn so far.
 
         Raises:
-            SimulationError: There is no active process.
+            SimulationError: There is no active process, or it draws from this battery already.
         """
         process = self._env.active_process
-        if process is None:
-            raise SimulationError(f"device {device_id} draws power outside of a process")
-        self._settle(device_id, 0.0)
-        self._drawing[device_id] = (process, drawn_j)
-        if device_id not in self._watched:
+        if process is None or process in self._drawing.get(device_id, ()):
+            raise SimulationError(f"device {device_id} draws power outside of a process, or twice in one")
+        self._settle(device_id)
+        draws = self._drawing.setdefault(device_id, {})
+        draws[process] = _Draw(drawn_j)
+        if device_id not in self._looks or len(draws) > 1:
             self._watch(device_id, self.charge_j.item(device_id))
 
     def end(self, device_id: int, drawn_j: float) -> None:
-        """Take what a process has drawn out of the battery."""
-        self._settle(device_id, drawn_j)
-        del self._drawing[device_id]
+        """Take what the active process has drawn out of the battery."""
+        draws, process = self._drawing[device_id], self._env.active_process
+        assert process is not None
+        draws[process].drawn_j = lambda: drawn_j
+        self._settle(device_id)
+        del draws[process]
+        if not draws:
+            del self._drawing[device_id]
 
     def take(self, device_id: int, wanted_j: float) -> float:
-        """Take out what was drawn while no process did, as much of it as there is; return how much."""
+        """Take out what nobody has drawn through a process, as much of it as there is; return how much."""
         taken_j = min(wanted_j, self.left_j(device_id))
         self._settle(device_id, taken_j)
         return taken_j
@@ -134,12 +164,14 @@ class Batteries:
         """Make sure that what devices have spent is what their batteries have lost, and gained from chargers.
 
         Args:
-            spent_j: By the ledger. [device]
+            spent_j: By the ledger, which is charged when a process has ended to draw. [device]
 
         Raises:
             SimulationError: Energy has vanished or appeared.
         """
         drawn_j = self._initial_j + self.gained_j - self.charge_j
+        for device_id, draws in self._drawing.items():
+            drawn_j[device_id] -= sum(draw.taken_j for draw in draws.values())
         given_j = self._given_j - self._first_given_j
         background_j = self._battery.background * self._env.now
         wrong = ~np.isclose(drawn_j, spent_j, rtol=1e-9, atol=NEGLIGIBLE_J)
@@ -152,8 +184,11 @@ class Batteries:
                 f"of which {self.gained_j[index]} J are from a charger that gave {given_j[index]} J at most"
             )
 
-    def _settle(self, device_id: int, drawn_j: float) -> None:
+    def _settle(self, device_id: int, drawn_j: float = 0.0) -> None:
+        """Take off the charge what processes have drawn since it was last settled, and some more."""
         given_j = self._charger_now_j(device_id)
+        for draw in self._drawing.get(device_id, {}).values():
+            drawn_j += draw.take()
         if self._resting is None or device_id in self._drawing:
             left_j = max(0.0, self._left_j(device_id, drawn_j, given_j))
         else:
@@ -191,12 +226,14 @@ class Batteries:
         return np.inf if charging is None else charging.given_s(phase, given_j + self._minimum_j - charge_j)
 
     def _watch(self, device_id: int, left_j: float) -> None:
-        self._watched.add(device_id)
-        look = self._env.timeout(left_j / self._most_w.item(device_id))
+        most_w = self._most_w.item(device_id) * len(self._drawing[device_id])
+        self._looks[device_id] = look = self._env.timeout(left_j / most_w)
         look.callbacks.append(partial(self._look, device_id))
 
-    def _look(self, device_id: int, _: Event) -> None:
-        self._watched.remove(device_id)
+    def _look(self, device_id: int, look: Event) -> None:
+        if self._looks.get(device_id) is not look:
+            return
+        del self._looks[device_id]
         if device_id not in self._drawing:
             return
         left_j = self.left_j(device_id)
@@ -204,4 +241,5 @@ class Batteries:
             self._watch(device_id, left_j)
         else:
             self._emptied.add(device_id)
-            self._drawing[device_id][0].interrupt(CAUSE)
+            for process in self._drawing[device_id]:
+                process.interrupt(CAUSE)

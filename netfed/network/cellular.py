@@ -15,7 +15,7 @@ from netfed.network.radio.antenna import Antenna, Sectors
 from netfed.network.radio.buildings import Buildings
 from netfed.network.radio.carrier import Carrier
 from netfed.network.radio.propagation import Propagation
-from netfed.network.spec import Devices, LinkClass, Network
+from netfed.network.spec import Delivery, Devices, LinkClass, Network
 from netfed.network.topology import Hexagonal, Topology, whole_rings
 from netfed.units import Seconds
 from netfed.validation import Problem
@@ -52,6 +52,9 @@ class Cellular(Network, kind="cellular"):
         handover: When devices change cells.
         wraparound: Whether the base stations repeat all around, as 3GPP's evaluations have it: hexagonal grids of 7,
             19, 37, ... of them.
+        delivery: How the same payload goes down to devices of one cell: ``unicast``, to each by itself, or
+            ``multicast``, once for all that begin to receive it at the same moment, at the rate of the worst of them
+            (point to multipoint: 3GPP TS 23.247). It crosses the backhaul as often as the air.
     """
 
     lacks: ClassVar[dict[str, str]] = {
@@ -71,6 +74,7 @@ class Cellular(Network, kind="cellular"):
     refresh: Seconds = 1.0
     handover: Handover = field(default_factory=Handover)
     wraparound: bool = False
+    delivery: Delivery = "unicast"
 
     def __post_init__(self) -> None:
         self.propagation.check_frequency(self.carrier.frequency)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simpy import Event, Interrupt
@@ -22,10 +22,14 @@ class Payload(Protocol):
 
     Attributes:
         bits: Its length.
+        content: What is in it: two with the same content may be sent as one; None: it is nobody else's.
     """
 
     @property
     def bits(self) -> int: ...
+
+    @property
+    def content(self) -> Hashable: ...
 
 
 class Link:

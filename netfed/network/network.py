@@ -19,8 +19,10 @@ from netfed.network.connections import Connections
 from netfed.network.energy import PARTS, Ledger
 from netfed.network.heat import Heat
 from netfed.network.link import Link
+from netfed.network.multicast import Multicasts
 from netfed.network.population import Device, Population
 from netfed.network.profiles import Cost
+from netfed.network.reception import Reception
 from netfed.network.span import Span
 from netfed.network.topology import Topology
 from netfed.network.traffic import Direction
@@ -56,6 +58,7 @@ class Network:
         ledger: Joules, by device and part.
         radio_access: What gives devices their cells and rates; None where they keep those that they have.
         transfers: Between devices and base stations, under way: the keys, in the order in which they began.
+        multicasts: Transmissions down to several devices at once.
     """
 
     def __init__(
@@ -77,6 +80,8 @@ class Network:
         self.connections = None if devices.radio is None else Connections(self, devices.radio)
         self.radios = Radios(env, devices.rates(), streams) if devices.uplink or devices.downlink else None
         self.transfers: dict[Transfer, None] = {}
+        self.multicasts = Multicasts(self)
+        self._links = {"uplink": Link, "downlink": Reception if kind.delivery == "multicast" else Link}
         backhauls = routes(self.graph, kind)
         links: dict[Direction, spec.LinkClass] = {"uplink": kind.air("uplink"), "downlink": kind.air("downlink")}
         carriers = Carriers(env, kind, self.graph, streams)
@@ -116,7 +121,7 @@ class Network:
 
     def link(self, direction: Direction, device: Device, span: Span) -> Link:
         """Return the way between a device and the cloud (``whole``) or its base station (``access``)."""
-        return Link(self, span.ways[direction], device)
+        return self._links[direction](self, span.ways[direction], device)
 
     def downlink(self, device: Device) -> Link:
         """Return the way from the cloud to a device."""

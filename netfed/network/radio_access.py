@@ -228,6 +228,7 @@ class RadioAccess:
         self._change_cells(changes)
         for transfer in self._network.transfers:
             transfer.retune(self._rate_bps(transfer))
+        self._network.multicasts.adapt()
         self._plan_look()
 
     def _gain_db(self, ids: Ids, now_s: float) -> NDArray[np.float32]:
@@ -291,6 +292,9 @@ class RadioAccess:
                 else:
                     gap_s = until_s - self._network.env.now
                     transfer.hand_over(base_station, sector, self._rate_bps(transfer), gap_s)
+            if cause is None and self._kind.handover.transfers == "lose":
+                cause = "handover"
+            self._network.multicasts.change_cell(device_id, cause)
 
     def _rate_bps(self, transfer: Transfer) -> float:
         device = transfer.device
@@ -357,6 +361,9 @@ class RadioAccess:
             for transfer in self._network.transfers:
                 if transfer.way.direction == direction and transfer.flow.left_bits is None:
                     users[transfer.way.base_station * self._kind.cells + transfer.sector] += 1
+            if direction == "downlink":
+                for multicast in self._network.multicasts.under_way:
+                    users[multicast.way.base_station * self._kind.cells + multicast.sector] += 1
             self._diversity[direction] = scheduling_gain(
                 self._kind.scheduler, users, max(float(np.median(sinr)), 1e-30)
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from simpy import Event, Interrupt
@@ -12,6 +13,7 @@ from netfed.errors import Dropped, SimulationError
 from netfed.network.flows import Shared
 
 if TYPE_CHECKING:
+    from netfed.network.energy import Part
     from netfed.network.link import Payload
     from netfed.network.medium import Flow
     from netfed.network.network import Network
@@ -25,9 +27,6 @@ class Sidelink:
         network: What it is a part of.
         pools: How many there are.
 
-    Raises:
-        SimulationError: Devices run on batteries: nothing would tell a receiver's that it is being drained.
-
     Attributes:
         medium: What carries the bits: a cell is a pool.
         delivered_bits: Of transfers that arrived whole.
@@ -35,8 +34,6 @@ class Sidelink:
     """
 
     def __init__(self, network: Network, pools: int = 1) -> None:
-        if network.batteries is not None:
-            raise SimulationError("sidelinks do not drain batteries yet")
         self._network = network
         self._pools = pools
         self._live: dict[Flow, None] = {}
@@ -47,7 +44,7 @@ class Sidelink:
     def send(
         self, sender: Device, receiver: Device, payload: Payload, radio_bps: float, pool: int = 0
     ) -> Generator[Event, Any, None]:
-        """Move a payload from one device to another; both radios are charged for the airtime.
+        """Move a payload from one device to another; both radios are charged for the airtime, as far as it came.
 
         Args:
             sender: Whose process this is.
@@ -57,7 +54,7 @@ class Sidelink:
             pool: Whose airtime they use.
 
         Raises:
-            Dropped: The process was interrupted.
+            Dropped: A battery is empty, the sender's or the receiver's, or the process was interrupted, on the way.
             SimulationError: The payload is empty, or goes to its sender.
         """
         network, medium = self._network, self.medium
@@ -66,6 +63,13 @@ class Sidelink:
         start_s, loss = network.env.now, None
         flow = medium.start(payload.bits, radio_bps, pool)
         self._live[flow] = None
+        ends: list[tuple[int, Part, float]] = [
+            (sender.id, "transmit", sender.transmit_w),
+            (receiver.id, "receive", receiver.receive_w),
+        ]
+        if network.batteries is not None:
+            for device_id, _, power_w in ends:
+                network.batteries.begin(device_id, partial(_energy_j, flow, power_w))
         try:
             yield flow.finished
         except Interrupt as interrupt:
@@ -76,9 +80,10 @@ class Sidelink:
             self.delivered_bits += flow.sent_bits
         else:
             self.lost_bits += flow.sent_bits
-        transmit_j, receive_j = sender.transmit_w * flow.airtime_s, receiver.receive_w * flow.airtime_s
-        network.ledger.charge(sender.id, "transmit", transmit_j)
-        network.ledger.charge(receiver.id, "receive", receive_j)
+        for device_id, part, power_w in ends:
+            network.ledger.charge(device_id, part, _energy_j(flow, power_w))
+            if network.batteries is not None:
+                network.batteries.end(device_id, _energy_j(flow, power_w))
         network.recorder.row(
             "transfer",
             device=sender.id,
@@ -89,7 +94,7 @@ class Sidelink:
             payload_bits=payload.bits,
             delivered=loss is None,
             cause=None if loss is None else loss.cause,
-            energy_j=transmit_j + receive_j,
+            energy_j=sum(_energy_j(flow, power_w) for _, _, power_w in ends),
         )
         if loss is not None:
             raise loss
@@ -104,3 +109,8 @@ class Sidelink:
         in_flight_bits = sum(flow.sent_bits for flow in self._live)
         if sent_bits != self.delivered_bits + self.lost_bits + in_flight_bits:
             raise SimulationError("sidelink does not add up")
+
+
+def _energy_j(flow: Flow, power_w: float) -> float:
+    """Return what a radio has drawn for a transfer so far."""
+    return power_w * flow.airtime_s

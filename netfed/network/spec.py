@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from netfed.network.radio_access import RadioAccess
     from netfed.network.steps import Steps
     from netfed.network.traffic import Direction
+
+
+Delivery = Literal["unicast", "multicast"]
+"""To each by itself, or once for all of them."""
 
 
 def _require(condition: bool, message: str) -> None:
@@ -167,12 +171,16 @@ class Network(Plugin):
         background: What others take of the airtime of every cell; null: nothing.
         outages: When cells and links of the backhaul are out of order.
         traces: Cells whose rates follow traces: what background and outages take of them they take of that.
+        delivery: How the same payload goes down to devices of one cell: ``unicast``, to each by itself, or
+            ``multicast``, once for all that begin to receive it at the same moment, at the rate of the worst of them
+            (point to multipoint: 3GPP TS 23.247). It crosses the backhaul as often as the air.
     """
 
     backhaul: LinkClass
     background: Background | None = None
     outages: tuple[Outages, ...] = ()
     traces: tuple[CellTrace, ...] = ()
+    delivery: Delivery = "unicast"
 
     @property
     def cells(self) -> int:
@@ -292,6 +300,7 @@ class Rated(Network):
     background: Background | None = None
     outages: tuple[Outages, ...] = ()
     traces: tuple[CellTrace, ...] = ()
+    delivery: Delivery = "unicast"
 
     def __post_init__(self) -> None:
         _require(self.backhaul.spread == 0, "backhaul: spread is for access links only")

@@ -39,6 +39,16 @@ def untaught(sim: Any) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+def test_so_is_every_row_where_many_are_sent_a_model_at_once(play: Play, scheme: str) -> None:
+    world = (*WORLD, scheme, "network.delivery=multicast")
+    taught = play(*world, *EQUAL_SHARES, "adapter=head", text=SMALL)
+    plain = play(*world, *untaught(taught.sim), text=NOTHING)
+    assert max(row.get("receivers", 0) for row in plain.events) > 1
+    assert plain.events == taught.events
+    assert plain.rounds == taught.rounds
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("adapter", ["adapter=full", "adapter=head"])
 def test_every_row_is_that_of_the_run_that_learns(play: Play, scheme: str, adapter: str) -> None:
     taught = play(*WORLD, *EQUAL_SHARES, scheme, adapter, text=SMALL)

@@ -106,6 +106,16 @@ def test_links_of_other_kinds_are_shown_by_name(record: Record) -> None:
     assert list(next(trace for trace in figure.data if trace.name == "sidelink").y) == ["1"]
 
 
+def test_a_reception_together_with_others_is_a_download_of_each(record: Record) -> None:
+    once = transfer(0, "downlink", 1.0, 2.0)
+    del once["device"]
+    received = [{**transfer(device, "downlink", 1.0, 2.5), "kind": "reception"} for device in (1, 2)]
+    figure = charts.timeline(record(ROUNDS, [once, *received]), version=1)
+    downloads = next(trace for trace in figure.data if trace.name == "download")
+    assert list(downloads.y) == ["1", "2"]
+    assert list(figure.layout.yaxis.categoryarray) == ["1", "2"]
+
+
 @pytest.mark.parametrize("version", [0, 3])
 def test_a_round_that_is_not_there_is_refused(record: Record, version: int) -> None:
     with pytest.raises(ValueError, match=f"no round has made version {version}"):

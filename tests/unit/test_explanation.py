@@ -12,6 +12,7 @@ import pytest
 
 from netfed import document
 from netfed.binding import unfelt
+from netfed.chains import chains
 from netfed.explanation import explain
 from netfed.results import Results
 from tests.conftest import SMALL
@@ -111,6 +112,57 @@ def test_weights_are_felt_where_transfers_wait(weight: str, felt: tuple[str, ...
 def test_devices_that_can_always_be_reached_are_nothing_to_feel() -> None:
     resolved = "network: {kind: fixed}\ndevices: {availability: {kind: always}}"
     assert not list(unfelt(document.read(resolved, "s.yaml"), ()))
+
+
+MULTICAST = GIVEN.replace("  kind: fluid\n", "  kind: fluid\n  delivery: multicast\n")
+
+
+def received(device: int, t_s: float, **more: Any) -> dict[str, Any]:
+    return {**transfer(device, "downlink", 0.0, t_s, airtime_s=1.5), "kind": "reception", "delivered": True, **more}
+
+
+def sent_once(t_s: float, **more: Any) -> dict[str, Any]:
+    row = transfer(0, "downlink", 0.0, t_s, airtime_s=1.5, receivers=2)
+    del row["device"]
+    return {**row, "delivered": True, **more}
+
+
+def test_a_transmission_to_many_counts_once_and_is_part_of_nobodys_update(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    downward = [sent_once(2.5), received(1, 3.0, latency_s=0.5), received(2, 3.0, latency_s=0.5)]
+    rows = [*downward, {"t_s": 4.0, "kind": "compute", "device": 1, "start_s": 3.0}, *EVENTS[3:]]
+    rounds = [a_round(0, 0.0, 0.5), a_round(1, 14.0, 0.8)]
+    assert {chain.device for chain in chains(rows)} == {1, 2}
+    explanation = explain(record(tmp_path, rounds, rows, resolved=MULTICAST))
+    assert explanation.links["downlink"].count == 1
+    assert explanation.links["downlink"].seconds == {"radio": 1.5, "cell share": 1.0, "backhaul": 0.0, "latency": 0.0}
+    assert {name: duration for name, duration in explanation.parts.items() if name.startswith("downlink")} == {
+        "downlink radio": 1.5,
+        "downlink cell share": 1.0,
+        "downlink latency": 0.5,
+    }
+    assert [leg.device for leg in explanation.rounds[1].legs] == [2, 2, 2]
+    assert "network.delivery" not in explanation.unfelt
+
+
+def test_the_rest_that_a_device_gets_alone_belongs_to_its_update(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    downward = [sent_once(1.5), received(2, 1.5, delivered=False), transfer(2, "downlink", 1.5, 3.0, airtime_s=1.0)]
+    rounds = [a_round(0, 0.0, 0.5), a_round(1, 14.0, 0.8)]
+    rows = [*downward, EVENTS[3], EVENTS[5]]
+    (chain,) = chains(rows)
+    assert [span.phase for span in chain.spans] == ["downlink", "downlink", "compute", "uplink"]
+    explanation = explain(record(tmp_path, rounds, rows, resolved=MULTICAST))
+    assert [(leg.name, leg.start_s, leg.end_s) for leg in explanation.rounds[1].legs[:2]] == [
+        ("downlink", 0.0, 1.5),
+        ("downlink", 1.5, 3.0),
+    ]
+    why = "no two devices of a cell began to receive the same payload at the same moment"
+    assert explanation.unfelt["network.delivery"] == why
 
 
 def test_what_was_not_recorded_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -51,6 +51,15 @@ def test_what_is_simulated_is_foreseen_exactly(play: Play, scheme: str) -> None:
     assert told["updates"]["lost"] > 0
 
 
+@pytest.mark.parametrize("scheme", ["fedavg", "fedbuff", "hierarchical"])
+def test_what_goes_down_once_for_many_is_foreseen_so(play: Play, scheme: str) -> None:
+    one = "topology={kind: hexagonal, base_stations: 1}"
+    sets = SCHEMES[scheme], LOSSY, DROPOUT, one, "network.delivery=multicast"
+    summary, told = play(*sets).summary, asdict(foreseen(*sets))
+    assert {name: told[name] for name in SIMULATED} == {name: summary[name] for name in SIMULATED}
+    assert told["bits"]["down"] < asdict(foreseen(*sets[:-1]))["bits"]["down"]
+
+
 def test_rounds_to_which_nothing_came_are_foreseen(play: Play) -> None:
     sets = MOST_LATE, LOSSY, "devices.speed_spread=2"
     summary, told = play(*sets).summary, foreseen(*sets)

@@ -55,6 +55,7 @@ def test_scenarios_that_come_with_netfed_give_nothing_in_vain(name: str) -> None
         ("codec.bucket", [], "codec={kind: qsgd, entry_bits: 32, bucket: %s}", ("8", "64")),
         ("downlink", [LOCAL], "downlink={codec: {kind: topk, fraction: %s}}", ("0.1", "0.9")),
         ("downlink", [CENTRAL], "downlink={codec: {kind: topk, fraction: %s}}", ("0.1", "0.9")),
+        ("network.delivery", [CENTRAL, FIXED], "network.delivery=%s", ("unicast", "multicast")),
         ("network", [LOCAL], FIXED.replace("1 Mbit/s", "%s"), ("1 bit/s", "1 Gbit/s")),
         ("devices.weight", [FIXED], "devices.weight={%s: 0.5, 1: 0.5}", ("4", "0.1")),
         ("devices.weight", [FIXED.replace("fixed", "fluid")], "devices.weight=%s", ("4", "64")),
@@ -80,6 +81,10 @@ def test_what_is_noted_does_not_matter(
     ("key", "sets"),
     [
         ("topology.base_stations", [FIXED.replace("fixed", "fluid"), "topology={kind: hexagonal, base_stations: 1}"]),
+        (
+            "topology.base_stations",
+            [FIXED, "network.delivery=multicast", "topology={kind: hexagonal, base_stations: 1}"],
+        ),
         ("topology.spacing", [CELLULAR, "topology={kind: hexagonal, spacing: 200 m}"]),
         ("devices.mobility", [CELLULAR, WAYPOINTS % "1 m/s"]),
         ("devices.mobility", [FIXED, "devices.mobility=static"]),

@@ -210,3 +210,29 @@ def test_parts_that_do_not_go_together_are_refused(override: str, message: str) 
         load("quickstart", sets=[override])
     (line,) = refusal.value.lines
     assert line.endswith(message)
+
+
+def test_a_multicast_does_not_follow_the_traces_of_radios(tmp_path: Path) -> None:
+    trace = tmp_path / "t.csv"
+    trace.write_text("t_s,rate_bps\n0,1e7\n1,2e6\n")
+    traced = f"devices.downlink={{kind: csv, path: {trace}}}"
+    assert load("quickstart", sets=[traced]).network.delivery == "unicast"
+    load("quickstart", sets=[traced.replace("downlink", "uplink"), "network.delivery=multicast"])
+    with pytest.raises(ScenarioError, match=r"devices\.downlink: rates follow a trace in unicast alone") as refusal:
+        load("quickstart", sets=[traced, "network.delivery=multicast"])
+    assert len(refusal.value.lines) == 1
+
+
+LINKS = "uplink: {rate: 1 Mbit/s}, downlink: {rate: 1 Mbit/s}"
+
+
+@pytest.mark.parametrize(
+    "network", [f"fixed, {LINKS}", f"fluid, {LINKS}", "cellular, propagation: uma, carrier: fr3-7ghz"]
+)
+def test_how_models_are_delivered_is_in_what_is_resolved(network: str) -> None:
+    given = f"network={{kind: {network}, backhaul: {{rate: 1 Gbit/s}}}}"
+    scenario = load("quickstart", sets=[given, "network.delivery=multicast"])
+    assert "  delivery: multicast\n" in resolved(scenario)
+    assert loads(resolved(scenario), "again.yaml") == scenario
+    with pytest.raises(ScenarioError, match=r"network\.delivery: expected 'unicast' or 'multicast', not 'broadcast'"):
+        load("quickstart", sets=["network.delivery=broadcast"])

@@ -31,6 +31,18 @@ def test_the_first_model_brings_what_is_frozen_and_every_later_one_is_whole() ->
     assert coder.encode(NOTHING, receiver).bits == 4_000_000  # type: ignore[arg-type]
 
 
+def test_payloads_of_one_version_have_the_same_content_and_those_of_two_have_not() -> None:
+    coder = Coder(Nothing(5e6, 500e3, WORK, frozen=20e6))
+    new, old = SimpleNamespace(held=-1), SimpleNamespace(held=0)
+    first, again, later = (coder.encode_model(NOTHING, receiver).content for receiver in (old, old, new))
+    assert first == again != later
+    coder.publish(NOTHING, NOTHING)
+    assert coder.encode_model(NOTHING, old).content != first
+    same = Coder(Nothing(5e6, 500e3, WORK))
+    assert same.encode_model(NOTHING, new).content == same.encode_model(NOTHING, old).content
+    assert coder.encode(NOTHING, new).content is None  # type: ignore[arg-type]
+
+
 def test_a_part_of_a_byte_is_sent_as_a_byte() -> None:
     assert Coder(Nothing(2.5, 0.1, WORK)).encode(NOTHING, SimpleNamespace()).bits == 8  # type: ignore[arg-type]
 

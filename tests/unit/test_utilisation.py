@@ -51,6 +51,15 @@ def test_no_bit_gets_lost(transfers: list[tuple[float, float, int]]) -> None:
     assert used(transfers).rate_bps.sum() == pytest.approx(sum(bits for *_, bits in transfers))
 
 
+def test_what_many_receive_at_once_is_one_transfer(tmp_path: Path) -> None:
+    once = transfer(0, "downlink", 1.0, 5.0)
+    del once["device"]
+    received = [{**transfer(device, "downlink", 1.0, 6.0), "kind": "reception"} for device in (1, 2)]
+    _, (use,) = utilisation(results(tmp_path, [once, *received]), 4)
+    assert use.transfers.tolist() == [0.5, 1.0, 0.5, 0.0]
+    assert use.rate_bps.tolist() == [1000.0, 2000.0, 1000.0, 0.0]
+
+
 def test_a_transfer_sends_evenly_until_its_last_bit_has_left(tmp_path: Path) -> None:
     events = [{**transfer(1, "uplink", 1.0, 5.0), "latency_s": 2.0}]
     edges_s, (use,) = utilisation(results(tmp_path, events), 4)

@@ -47,6 +47,32 @@ class Device:
     held: int = -1
 
 
+def content(codec: Coder, node: Node, held: Node | None) -> object:
+    device = Device()
+    if held is not None:
+        codec.delivered(device, held)
+    return codec.encode_model(node, device).content
+
+
+@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize("frozen", [FROZEN, {}])
+def test_payloads_have_the_same_content_only_if_they_bring_the_same(graph: Graph, cache: bool, frozen: Layout) -> None:
+    """To what a device holds, if differences are what it is sent; whole models are the same to all who have one."""
+    codec = coder(graph, TopK(0.05), cache, frozen)
+    versions = [model(graph, 0)]
+    for version in range(1, 20):
+        versions.append(codec.publish(model(graph, version), versions[-1]))
+    last = versions[-1]
+    assert content(codec, last, versions[-2]) == content(codec, last, versions[-2])
+    assert (content(codec, last, versions[-2]) == content(codec, last, versions[-3])) is not cache
+    assert content(codec, last, versions[0]) == content(codec, last, versions[1]), "both are sent it whole"
+    assert (content(codec, last, None) == content(codec, last, versions[0])) is (not frozen)
+    assert content(codec, last, versions[0]) != content(codec, versions[-2], versions[0])
+    assert (content(codec, last, last) == content(codec, last, versions[0])) is not cache
+    payload = codec.encode(graph.node("update", [0], (), dict), type("Sender", (), {"id": 0, "draw": 0})())
+    assert payload.content is None
+
+
 def bits(codec: Coder, node: Node, held: Node | None = None) -> int:
     """Return what it takes to bring a device up to date that holds a model, or none."""
     device = Device()

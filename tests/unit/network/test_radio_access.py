@@ -32,6 +32,7 @@ Build = Callable[..., Network]
 class Payload:
     def __init__(self, bits: int) -> None:
         self.bits = bits
+        self.content = "version 1"
 
 
 def begin(network: Network, ids: list[int]) -> None:
@@ -276,6 +277,100 @@ def test_a_handover_may_lose_the_transfer(road: Build) -> None:
     network.env.run(sending)
     assert (sending.value, network.env.now) == ("handover", 12.0)
     network.check_conservation()
+
+
+MULTICAST = replace(ROAD, delivery="multicast")
+
+
+def test_a_model_that_comes_between_two_cells_comes_by_itself(road: Build) -> None:
+    network = road(MULTICAST)
+    begin(network, [0])
+    network.env.run(12.05)
+    assert [row["t_s"] for row in handovers(network)] == [12.0]
+    network.env.run(sent(network, 0, 1000, "downlink"))
+    assert 12.2 < network.env.now < 12.21
+    assert [row["kind"] for row in network.recorder.take()] == ["transfer"]
+    network.check_conservation()
+
+
+def test_who_changes_cells_gets_the_rest_of_a_multicast_by_itself(road: Build) -> None:
+    """All of them do here, one after the other, and are between cells for a while first."""
+    network = road(MULTICAST)
+    begin(network, [0, 1])
+    bits = int(30 * network.population.rate_down_bps[0])
+    sending = [sent(network, device, bits, "downlink") for device in (0, 1)]
+    network.env.run(network.env.all_of(sending))
+    assert all(0 < process.value < 100 for process in sending)
+    rows = network.recorder.take()
+    told = [row for row in rows if row["kind"] in ("reception", "transfer") and row.get("device", 0) == 0]
+    assert [(row["kind"], row["delivered"], row["cause"], row["cell"]) for row in told] == [
+        ("transfer", True, None, 0),
+        ("reception", False, None, 0),
+        ("transfer", True, None, 2),
+    ]
+    shared, reception, rest = told
+    assert shared["receivers"] == 2
+    assert shared["t_s"] == reception["t_s"] == rest["start_s"] == 12.0
+    assert shared["bits"] + rest["bits"] == shared["payload_bits"] == bits
+    assert network.bits()["down"] == bits + rest["bits"]
+    assert network.bits()["lost"] == 0
+    network.check_conservation()
+
+
+@pytest.mark.parametrize(
+    ("handover", "cause", "ends_s"),
+    [(replace(A3, transfers="lose"), "handover", 12.0), (A3, "radio-link-failure", 40.0)],
+)
+def test_a_reception_is_lost_to_what_loses_a_transfer(
+    road: Build, handover: Handover, cause: str, ends_s: float
+) -> None:
+    """A device of 0.1 uW hears its cell well, and is heard in no resource block."""
+    weak = replace(Fr1MidBand(), device_transmit_power=-40.0) if cause == "radio-link-failure" else Fr1MidBand()
+    ends = []
+    for kind in (ROAD, MULTICAST):
+        network = road(replace(kind, handover=handover, carrier=weak))
+        network.env.run(9.0)
+        begin(network, [0, 1])
+        sending = [sent(network, device, 10**12, "downlink") for device in (0, 1)]
+        network.env.run(network.env.all_of(sending))
+        assert [process.value for process in sending] == [cause] * 2
+        ends.append(network.env.now)
+        network.check_conservation()
+        down = network.bits()["down"]
+        assert network.bits()["lost"] == down > 0
+    assert ends[0] == ends[1] <= ends_s
+
+
+def test_a_multicast_goes_on_at_the_rate_of_the_worst_as_it_is_at_each_look(build: Build) -> None:
+    kind = replace(URBAN, delivery="multicast", refresh=0.5)
+    network = build(kind, count=40, mobility=RandomWaypoint(speed=(20.0, 30.0)))
+    begin(network, list(range(40)))
+    for device in range(40):
+        sent(network, device, 10**11, "downlink")
+    tuned = set()
+    for look in range(1, 20):
+        network.env.run(0.5 * look + 0.01)
+        for multicast in network.multicasts.under_way:
+            ids = [device for device, each in network.multicasts.listeners.items() if each.multicast is multicast]
+            worst_bps = network.population.rate_down_bps[ids].min()
+            assert multicast._flows[-1].radio_bps == worst_bps > 0
+            tuned.add((multicast.sector, worst_bps))
+        network.check_conservation()
+    assert len(tuned) > 6
+
+
+def test_the_receivers_of_a_multicast_are_one_user_to_the_scheduler(build: Build) -> None:
+    rates = {}
+    for delivery in ("unicast", "multicast"):
+        kind = replace(URBAN, delivery=delivery, scheduler="proportional-fair", background=Constant(0.3))
+        network = build(kind, count=30)
+        begin(network, list(range(30)))
+        for device in range(30):
+            sent(network, device, 10**12, "downlink")
+        network.env.run(1.5)
+        rates[delivery] = network.radio_access._diversity["downlink"]
+    assert rates["multicast"].max() == pytest.approx(1.0)
+    assert rates["unicast"].min() > 1.1
 
 
 def test_a_failing_link_loses_the_transfer(road: Build) -> None:
