@@ -1,0 +1,106 @@
+"""How much cells transmit, ours and others' traffic, and how much of that disturbs other cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netfed.network.course import Course
+from netfed.network.link_adaptation.scheduler import scheduling_gain
+from netfed.network.radio.sinr import uplink_interference_w
+from netfed.network.traffic import Direction
+
+if TYPE_CHECKING:
+    from netfed.network.air_interface import AirInterface, Signals
+    from netfed.network.cellular import Cellular
+    from netfed.network.network import Network
+
+Floats = NDArray[np.floating[Any]]
+Ids = NDArray[np.int64]
+
+_DIRECTIONS: tuple[Direction, ...] = ("downlink", "uplink")
+
+
+class CellLoad:
+    """The load of all cells: measured when asked for, and as it was then in between.
+
+    Args:
+        kind: What the user wrote.
+        network: Holds the transfers, and what carries them.
+        air: The radio between cells and devices.
+
+    Attributes:
+        share: Of its time in which each cell transmitted, from the last measurement but one to the last. [cell], by
+            direction
+        interference_w: What each cell receives of the devices of others. [cell]
+        diversity: What each cell's airtime is worth by scheduling, relative to round robin. [cell], by direction
+        measured_s: When the last measurement was.
+    """
+
+    def __init__(self, kind: Cellular, network: Network, air: AirInterface) -> None:
+        self._kind, self._network, self._air = kind, network, air
+        self._others = Course(kind.background.left() if kind.background else (), self._hear)
+        self._others_share = 0.0
+        self.share = self._everywhere(0.0)
+        self.diversity = self._everywhere(1.0)
+        self.interference_w = np.zeros(air.cells)
+        self._busy_s, self.measured_s = self._transmitted_s(), network.env.now
+
+    def begin(self, now_s: float) -> None:
+        """Start from cells that serve nobody but others."""
+        self._others.go_to(now_s)
+        self.share = self._everywhere(self._others_share)
+        self.diversity = self._everywhere(1.0)
+        self._busy_s, self.measured_s = self._transmitted_s(), now_s
+
+    def measure(self) -> None:
+        """Take for each cell's load the share of the time since the last measurement in which it transmitted."""
+        now_s = self._network.env.now
+        if now_s == self.measured_s:  # somebody has begun at this very instant
+            return
+        self._others.go_to(now_s)
+        before_s, since_s = self._busy_s, self.measured_s
+        self._busy_s, self.measured_s = self._transmitted_s(), now_s
+        for direction, busy_s in self._busy_s.items():
+            share = (busy_s - before_s[direction]) / (self.measured_s - since_s)
+            self.share[direction] = np.clip(self._others_share + share, 0.0, 1.0)
+
+    def measure_interference(self, gain: Floats, cells: Ids) -> None:
+        """Let active devices interfere at the cells for as long as these serve them, and a crowd for the others.
+
+        Args:
+            gain: Between cells and active devices, linear. [device, cell]
+            cells: Who serves them. [device]
+        """
+        own = self.share["uplink"] - self._others_share
+        self.interference_w = uplink_interference_w(self._air.mean_received_w(gain, cells), own)
+        if self._others_share:
+            others = np.full(self._air.cells, self._others_share)
+            self.interference_w += uplink_interference_w(self._air.crowd_w, others)
+
+    def measure_diversity(self, signals: Signals) -> None:
+        """Take for each cell's gain by scheduling that of as many users as have something to send there."""
+        received: dict[Direction, Floats] = {"downlink": signals.down, "uplink": signals.up}
+        for direction, sinr in received.items():
+            users = np.zeros(self._air.cells)
+            for transfer in self._network.transfers:
+                if transfer.way.direction == direction and transfer.flow.left_bits is None:
+                    users[transfer.way.base_station * self._kind.cells + transfer.sector] += 1
+            self.diversity[direction] = scheduling_gain(self._kind.scheduler, users, max(float(np.median(sinr)), 1e-30))
+
+    def _everywhere(self, value: float) -> dict[Direction, NDArray[np.float64]]:
+        return {direction: np.full(self._air.cells, value) for direction in _DIRECTIONS}
+
+    def _transmitted_s(self) -> dict[Direction, NDArray[np.float64]]:
+        """Return for how long each cell has transmitted so far. [cell], by direction"""
+        total_s = self._everywhere(0.0)
+        for span in (self._network.whole, self._network.access):
+            for direction, ways in span.ways.items():
+                airtime_s = {medium: medium.airtime_s() for medium in {way.medium: None for way in ways}}
+                total_s[direction] += [airtime_s[way.medium][cell] for way in ways for cell in way.cells]
+        return total_s
+
+    def _hear(self, left: float) -> None:
+        self._others_share = 1.0 - left

@@ -1,0 +1,101 @@
+"""How much cells transmit, and what that does to others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from netfed.network.background import Constant
+from netfed.network.population import Device
+from tests.unit.network.cellular import URBAN, Build, Payload, begin, gains_db, sent
+
+
+def test_load_of_others_takes_airtime_and_interferes(build: Build) -> None:
+    rates = {}
+    for load in (0.0, 0.6):
+        network = build(replace(URBAN, background=Constant(load)), base_stations=7, count=30)
+        begin(network, list(range(30)))
+        rates[load] = network.population.rate_down_bps.mean()
+    assert rates[0.6] < rates[0.0]
+    alone = build(replace(URBAN, background=Constant(0.5), latency=0.0), count=4)
+    begin(alone, [2])
+    bits = int(10 * alone.population.rate_up_bps[2])
+    sending = sent(alone, 2, bits)
+    alone.env.run(sending)
+    assert sending.value == pytest.approx(20.0, rel=1e-6)
+
+
+def test_a_busy_neighbour_interferes_from_the_next_look_on(build: Build) -> None:
+    network = build(URBAN, base_stations=7, count=60)
+    begin(network, list(range(60)))
+    quiet_bps = network.population.rate_down_bps.copy()
+    for device in range(60):
+        sent(network, device, 10**12, "downlink")
+    network.env.run(0.9)
+    assert network.population.rate_down_bps.tolist() == quiet_bps.tolist()
+    network.env.run(1.1)
+    assert network.radio_access.load.share["downlink"].max() == pytest.approx(1.0)
+    assert 0 < network.radio_access.load.share["downlink"].sum() <= 21
+    assert network.population.rate_down_bps.mean() < 0.9 * quiet_bps.mean()
+    network.check_conservation()
+
+
+def test_the_devices_of_others_interfere_whoever_takes_part(build: Build) -> None:
+    rates = []
+    for others in ([], list(range(4, 60))):
+        network = build(replace(URBAN, background=Constant(0.6)), base_stations=7, count=60)
+        begin(network, [3, *others])
+        rates.append(network.population.rate_up_bps[3])
+    quiet = build(URBAN, base_stations=7, count=60)
+    begin(quiet, [3])
+    assert rates[0] == rates[1] < quiet.population.rate_up_bps[3]
+
+
+def test_proportional_fair_is_worth_more_to_many(build: Build) -> None:
+    rates = {}
+    for scheduler in ("round-robin", "proportional-fair"):
+        network = build(replace(URBAN, scheduler=scheduler), base_stations=1, count=30)
+        begin(network, list(range(30)))
+        for device in range(30):
+            sent(network, device, 10**12)
+        network.env.run(1.5)
+        rates[scheduler] = network.population.rate_up_bps.copy()
+    assert (rates["proportional-fair"] > 1.2 * rates["round-robin"])[rates["round-robin"] > 0].all()
+
+
+def test_uplinks_of_other_cells_interfere_as_much_as_these_transmit(build: Build) -> None:
+    network = build(replace(URBAN, background=Constant(0.3)), base_stations=7, count=60)
+    ids = list(range(60))
+    begin(network, ids)
+    radio, quiet_bps = network.radio_access, network.population.rate_up_bps.copy()
+    for device in ids:
+        link = network.link("uplink", Device(network.population, device, 0), network.access)
+        network.env.process(link.send(Payload(10**12)))
+    network.env.run(1.1)
+    load, gain_db = radio.load.share["uplink"], gains_db(network, ids, 1.0)
+    assert load.max() == pytest.approx(1.0)
+    assert load.min() == pytest.approx(0.3)
+    assert radio.load.share["downlink"] == pytest.approx(0.3)
+    gain, cells = 10 ** (gain_db / 10), np.argmax(gain_db, axis=1)
+    heard_w = gain * radio.air.device_power_w(gain, cells)[:, None]
+    expected_w = np.zeros(21)
+    for cell in set(cells.tolist()):
+        expected_w += load[cell] * heard_w[cells == cell].mean(axis=0) * (np.arange(21) != cell)
+    assert radio.load.interference_w == pytest.approx(expected_w, rel=1e-4)
+    assert network.population.rate_up_bps.mean() < quiet_bps.mean()
+
+
+def test_a_cell_that_has_rested_has_one_user_again(build: Build) -> None:
+    kind = replace(URBAN, scheduler="proportional-fair")
+    rested, fresh = build(kind, count=30), build(kind, count=30)
+    begin(rested, list(range(30)))
+    for device in range(30):
+        sent(rested, device, 10**12)
+    rested.env.run(1.5)
+    for device in range(30):
+        rested.leave(device)
+    begin(rested, [3])
+    begin(fresh, [3])
+    assert rested.population.rate_up_bps[3] == fresh.population.rate_up_bps[3] > 0
