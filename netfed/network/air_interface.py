@@ -42,12 +42,14 @@ class Signals(NamedTuple):
         up: SINR of each device at its cell, linear. [device]
         down_bps: Rate while it has the cell for itself, whoever is sent to first. [device]
         up_bps: Likewise.
+        allocation_up: Share of the cell's resource blocks that a device is on meanwhile. [device]
     """
 
     down: Floats
     up: Floats
     down_bps: NDArray[np.float64]
     up_bps: NDArray[np.float64]
+    allocation_up: NDArray[np.float64]
 
 
 class AirInterface:
@@ -167,7 +169,8 @@ class AirInterface:
             gain, cells, watts(carrier.transmit_power), load_down, noise_w["downlink"], carrier.beam_gain
         )
         up = uplink_sinr(serving_gain, cells, power_w, interference_w, noise_w["uplink"], carrier.beam_gain)
-        return Signals(down, up, self.ladders["downlink"].rates_bps(down), self.ladders["uplink"].rates_bps(up))
+        ladder = self.ladders["uplink"]
+        return Signals(down, up, self.ladders["downlink"].rates_bps(down), ladder.rates_bps(up), ladder.allocations(up))
 
     def _hear_of_outage(self, number: int, cell: int, left: float) -> None:
         self._silent[number, cell] = left == 0

@@ -1,7 +1,8 @@
-"""How much cells transmit, ours and others' traffic, and how much of that disturbs other cells."""
+"""How much of their resource blocks cells use, for us and for others, and how much of that disturbs other cells."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from netfed.network.course import Course
 from netfed.network.link_adaptation.scheduler import scheduling_gain
+from netfed.network.medium import Medium
 from netfed.network.radio.sinr import uplink_interference_w
 from netfed.network.traffic import Direction
 
@@ -32,8 +34,10 @@ class CellLoad:
         air: The radio between cells and devices.
 
     Attributes:
-        share: Of its time in which each cell transmitted, from the last measurement but one to the last. [cell], by
-            direction
+        share: Of each cell's resource blocks that were used, from the last measurement but one to the last: PRB usage
+            (3GPP TS 28.552, clause 5.1.1.2). [cell], by direction
+        senders: How many of our devices sent in each cell at a time, in the mean over that: more than one, if they are
+            on few resource blocks. [cell]
         interference_w: What each cell receives of the devices of others. [cell]
         diversity: What each cell's airtime is worth by scheduling, relative to round robin. [cell], by direction
         measured_s: When the last measurement was.
@@ -45,37 +49,41 @@ class CellLoad:
         self._others_share = 0.0
         self.share = self._everywhere(0.0)
         self.diversity = self._everywhere(1.0)
+        self.senders = np.zeros(air.cells)
         self.interference_w = np.zeros(air.cells)
-        self._busy_s, self.measured_s = self._transmitted_s(), network.env.now
+        self._count(network.env.now)
 
     def begin(self, now_s: float) -> None:
         """Start from cells that serve nobody but others."""
         self._others.go_to(now_s)
         self.share = self._everywhere(self._others_share)
         self.diversity = self._everywhere(1.0)
-        self._busy_s, self.measured_s = self._transmitted_s(), now_s
+        self.senders = np.zeros(self._air.cells)
+        self._count(now_s)
 
     def measure(self) -> None:
-        """Take for each cell's load the share of the time since the last measurement in which it transmitted."""
+        """Take for each cell's load what it sent and was sent since the last measurement."""
         now_s = self._network.env.now
         if now_s == self.measured_s:  # somebody has begun at this very instant
             return
         self._others.go_to(now_s)
-        before_s, since_s = self._busy_s, self.measured_s
-        self._busy_s, self.measured_s = self._transmitted_s(), now_s
-        for direction, busy_s in self._busy_s.items():
-            share = (busy_s - before_s[direction]) / (self.measured_s - since_s)
+        occupied_s, on_air_s, since_s = self._occupied_s, self._on_air_s, self.measured_s
+        self._count(now_s)
+        for direction in _DIRECTIONS:
+            share = (self._occupied_s[direction] - occupied_s[direction]) / (now_s - since_s)
             self.share[direction] = np.clip(self._others_share + share, 0.0, 1.0)
+        self.senders = np.maximum(0.0, self._on_air_s - on_air_s) / (now_s - since_s)
 
     def measure_interference(self, gain: Floats, cells: Ids) -> None:
-        """Let active devices interfere at the cells for as long as these serve them, and a crowd for the others.
+        """Let active devices interfere at the cells for as long as these send, and a crowd for the others.
+
+        A device sends with all its power, on however few resource blocks: it counts for as long as it is on the air.
 
         Args:
             gain: Between cells and active devices, linear. [device, cell]
             cells: Who serves them. [device]
         """
-        own = self.share["uplink"] - self._others_share
-        self.interference_w = uplink_interference_w(self._air.mean_received_w(gain, cells), own)
+        self.interference_w = uplink_interference_w(self._air.mean_received_w(gain, cells), self.senders)
         if self._others_share:
             others = np.full(self._air.cells, self._others_share)
             self.interference_w += uplink_interference_w(self._air.crowd_w, others)
@@ -93,13 +101,18 @@ class CellLoad:
     def _everywhere(self, value: float) -> dict[Direction, NDArray[np.float64]]:
         return {direction: np.full(self._air.cells, value) for direction in _DIRECTIONS}
 
-    def _transmitted_s(self) -> dict[Direction, NDArray[np.float64]]:
-        """Return for how long each cell has transmitted so far. [cell], by direction"""
-        total_s = self._everywhere(0.0)
+    def _count(self, now_s: float) -> None:
+        self.measured_s = now_s
+        self._occupied_s = {direction: self._total_s(direction, Medium.occupied_s) for direction in _DIRECTIONS}
+        self._on_air_s = self._total_s("uplink", Medium.airtime_s)
+
+    def _total_s(self, direction: Direction, of: Callable[[Medium], list[float]]) -> NDArray[np.float64]:
+        """Return what media tell of their cells. [cell]"""
+        total_s = np.zeros(self._air.cells)
         for span in (self._network.whole, self._network.access):
-            for direction, ways in span.ways.items():
-                airtime_s = {medium: medium.airtime_s() for medium in {way.medium: None for way in ways}}
-                total_s[direction] += [airtime_s[way.medium][cell] for way in ways for cell in way.cells]
+            ways = span.ways[direction]
+            told_s = {medium: of(medium) for medium in {way.medium: None for way in ways}}
+            total_s += [told_s[way.medium][cell] for way in ways for cell in way.cells]
         return total_s
 
     def _hear(self, left: float) -> None:

@@ -67,5 +67,6 @@ def _rate_terms(air: AirInterface, direction: Direction, sinr: float, rate_bps: 
         Term(f"MCS, {way}", rung.mcs.index, "", "3GPP TS 38.214, clauses 5.1.3.1 and 6.1.4.1, at a BLER of 10 %"),
         Term(f"layers, {way}", rung.layers, "", ""),
         Term(f"resource blocks, {way}", rung.blocks, "", "3GPP TS 38.101-1 and -2, table 5.3.2-1"),
+        Term(f"airtime, {way}", rung.blocks / air.carrier.resource_blocks, "", "of the cell's; the rest is for others"),
         Term(f"rate, {way}", float(rate_bps), "bit/s", "3GPP TS 38.214, clause 5.1.3.2, and retransmissions"),
     ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from netfed.network.availability import Always, Condition, overlap
 from netfed.network.profiles import PROFILES, Profile
 from netfed.network.spec import Devices, Dropout, LinkClass, Network
+from netfed.network.traffic import Direction
 from netfed.streams import Streams
 
 Floats = NDArray[np.float64]
@@ -32,6 +33,7 @@ class Population:
         profile: Index of its own. [device]
         speed: Relative to it. [device]
         rate_up_bps: Of its radio while it has the cell for itself; likewise ``rate_down_bps``. [device]
+        allocation_up: Share of the cell's resource blocks that it sends on, to have that rate upwards. [device]
         held: Number of the model that it holds (of the coder), -1 for none. [device]
         ready_s: When its battery has, or had, the charge to take part; inf: it never does. [device]
         refused: How many have too little memory to take part.
@@ -52,6 +54,7 @@ class Population:
         self.speed: Floats = np.exp(devices.speed_spread * streams.normal("speed", ids))
         self.rate_up_bps = _rates_bps(network.air("uplink"), streams.normal("rate-uplink", ids))
         self.rate_down_bps = _rates_bps(network.air("downlink"), streams.normal("rate-downlink", ids))
+        self.allocation_up: Floats = np.ones(devices.count)
         self.held = np.full(devices.count, -1, np.int32)
         self.ready_s = np.zeros(devices.count)
         self.charged: Condition | None = None
@@ -232,6 +235,12 @@ class Device:
     def rate_down_bps(self) -> float:
         """Rate of its radio downwards while it has the cell for itself."""
         return self.population.rate_down_bps.item(self.id)
+
+    def radio(self, direction: Direction) -> tuple[float, float]:
+        """Return the rate of its radio, and the share of the cell's resource blocks that this takes."""
+        if direction == "uplink":
+            return self.rate_up_bps, self.population.allocation_up.item(self.id)
+        return self.rate_down_bps, 1.0
 
     @property
     def held(self) -> int:

@@ -121,18 +121,19 @@ class RadioAccess:
         self._serve(ids, cells, signals)
         self._change_cells(changes)
         for transfer in self._network.transfers:
-            transfer.retune(self._rate_bps(transfer))
+            transfer.retune(*transfer.device.radio(transfer.way.direction))
         self._plan_look()
 
     def _signals(self, gain: Floats, cells: Ids) -> Signals:
         return self.air.signals(gain, cells, self.load.share["downlink"], self.load.interference_w)
 
     def _serve(self, ids: Ids, cells: Ids, signals: Signals) -> None:
-        """Give devices their cells and rates."""
+        """Give devices their cells and rates. Who gains by scheduling does so on the resource blocks that it is on."""
         population = self._network.population
         population.base_station[ids], population.sector[ids] = np.divmod(cells, self.sectors)
         population.rate_down_bps[ids] = signals.down_bps * self.load.diversity["downlink"][cells]
         population.rate_up_bps[ids] = signals.up_bps * self.load.diversity["uplink"][cells]
+        population.allocation_up[ids] = signals.allocation_up
 
     def _change_cells(self, changes: Changes) -> None:
         """Record who changes cells, and let the transfers of these follow or break."""
@@ -151,8 +152,5 @@ class RadioAccess:
                     transfer.lose(cause or "handover")
                 else:
                     gap_s = until_s - self._network.env.now
-                    transfer.hand_over(base_station, sector, self._rate_bps(transfer), gap_s)
-
-    def _rate_bps(self, transfer: Transfer) -> float:
-        device = transfer.device
-        return device.rate_up_bps if transfer.way.direction == "uplink" else device.rate_down_bps
+                    radio_bps, allocation = transfer.device.radio(transfer.way.direction)
+                    transfer.hand_over(base_station, sector, radio_bps, gap_s, allocation)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from netfed.network.background import Constant
+from netfed.network.network import Network
 from netfed.network.population import Device
 from tests.unit.network.cellular import URBAN, Build, Payload, begin, gains_db, sent
 
@@ -25,6 +26,49 @@ def test_load_of_others_takes_airtime_and_interferes(build: Build) -> None:
     sending = sent(alone, 2, bits)
     alone.env.run(sending)
     assert sending.value == pytest.approx(20.0, rel=1e-6)
+
+
+WEAK = replace(URBAN, carrier=replace(URBAN.carrier, device_transmit_power=-8.0), latency=0.0)
+
+
+def weak(network: Network) -> int:
+    """Return a device that is on less than half of the resource blocks."""
+    population = network.population
+    return int(np.flatnonzero((population.allocation_up < 0.5) & (population.rate_up_bps > 0))[0])
+
+
+def test_a_device_on_few_resource_blocks_leaves_the_others_to_others(build: Build) -> None:
+    network = build(replace(WEAK, background=Constant(0.5)), count=60)
+    begin(network, list(range(60)))
+    device = weak(network)
+    rate_bps, allocation = Device(network.population, device, 0).radio("uplink")
+    sending = sent(network, device, int(5 * rate_bps))
+    network.env.run(2.5)
+    assert network.radio_access.load.share["uplink"].max() == pytest.approx(0.5 + allocation)
+    assert network.radio_access.load.senders.max() == pytest.approx(1.0)
+    network.env.run(sending)
+    assert sending.value == pytest.approx(5.0, rel=1e-6)
+    (row,) = (row for row in network.recorder.take() if row["kind"] == "transfer")
+    assert row["airtime_s"] == pytest.approx(5.0, rel=1e-6)
+    assert row["energy_j"] == pytest.approx(5.0 * Device(network.population, device, 0).transmit_w, rel=1e-6)
+
+
+def test_many_devices_on_few_resource_blocks_interfere_at_the_same_time(build: Build) -> None:
+    """Each with all its power: what reaches the other cells is as much as if each had a carrier for itself."""
+    network = build(WEAK, count=60)
+    begin(network, list(range(60)))
+    radio, population = network.radio_access, network.population
+    ids = np.flatnonzero((population.allocation_up < 0.2) & (population.rate_up_bps > 0) & (population.sector == 1))
+    assert len(ids) > 3
+    for device in ids.tolist():
+        sent(network, device, 10**12)
+    network.env.run(1.5)
+    assert radio.load.senders.tolist() == pytest.approx([0, len(ids), 0])
+    assert radio.load.share["uplink"][1] == pytest.approx(population.allocation_up[ids].sum())
+    gain_db = gains_db(network, list(range(60)), 1.0)
+    gain, cells = 10 ** (gain_db / 10), np.argmax(gain_db, axis=1)
+    heard_w = (gain * radio.air.device_power_w(gain, cells)[:, None])[cells == 1].mean(axis=0)
+    assert radio.load.interference_w[[0, 2]] == pytest.approx(len(ids) * heard_w[[0, 2]], rel=1e-4)
 
 
 def test_a_busy_neighbour_interferes_from_the_next_look_on(build: Build) -> None:

@@ -26,3 +26,12 @@ def test_the_budget_tells_what_a_device_gets(build: Build) -> None:
     received_dbm = budget["transmit power, up"] + budget["gain"] + budget["gain of beams"]
     assert budget["SINR, up"] == pytest.approx(received_dbm - budget["noise and interference, up"], abs=1e-3)
     assert budget["noise and interference, up"] > budget["noise, up"]
+
+
+def test_the_budget_tells_the_airtime_of_a_device_on_few_resource_blocks(build: Build) -> None:
+    network = build(replace(URBAN, carrier=replace(URBAN.carrier, device_transmit_power=-15.0)))
+    budget = {term.name: term.value for term in terms(network.radio_access, 2, 0.0)}
+    begin(network, [2])
+    assert budget["resource blocks, up"] < 264 == budget["resource blocks, down"]
+    assert budget["airtime, up"] == budget["resource blocks, up"] / 264 == network.population.allocation_up[2]
+    assert budget["airtime, down"] == 1.0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from netfed.network.cellular import Cellular
-from netfed.network.link_adaptation.rates import downlink_ladder
+from netfed.network.link_adaptation.rates import downlink_ladder, uplink_ladder
 from netfed.network.mobility.handover import Handover, RadioLinkFailure
 from netfed.network.mobility.spec import Mobility, RandomWaypoint
 from netfed.network.network import Network
@@ -32,6 +32,16 @@ def test_the_strongest_cell_serves_and_its_sinr_gives_the_rate(build: Build) -> 
     assert set(population.rate_down_bps.tolist()) <= set(steps.tolist())
     assert len(set(population.rate_down_bps.tolist())) > 5
     assert (population.rate_up_bps < population.rate_down_bps).all()
+
+
+def test_a_device_that_lacks_power_is_on_as_many_resource_blocks_as_its_rate_needs(build: Build) -> None:
+    weak = replace(URBAN, carrier=replace(URBAN.carrier, device_transmit_power=-5.0))
+    network = build(weak, base_stations=7, count=40)
+    begin(network, list(range(40)))
+    population, ladder = network.population, uplink_ladder(weak.carrier)
+    ways = set(zip(ladder.rate_bps.tolist(), ladder.allocation.tolist(), strict=True))
+    assert set(zip(population.rate_up_bps.tolist(), population.allocation_up.tolist(), strict=True)) <= ways
+    assert 0 < population.allocation_up.min() < population.allocation_up.max() == 1.0
 
 
 def test_the_radio_sleeps_while_nobody_takes_part(build: Build) -> None:
