@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netfed.network.link_adaptation.harq import mean_submissions, mean_transmissions
 from netfed.network.radio.channel import Term
 from netfed.network.radio.power import dbm, decibels, linear, watts
 from netfed.network.traffic import Direction
@@ -59,7 +60,8 @@ def terms(radio: RadioAccess, device_id: int, now_s: float) -> list[Term]:
 
 
 def _rate_terms(air: AirInterface, direction: Direction, sinr: float, rate_bps: float) -> list[Term]:
-    way = "down" if direction == "downlink" else "up"
+    way, clause = ("down", "clause 5.3.2.2") if direction == "downlink" else ("up", "clause 5.4.2.2")
+    limit = air.carrier.transmissions
     rung = air.ladders[direction].rung(sinr)
     if rung is None:
         return [Term(f"rate, {way}", 0.0, "bit/s", "the SINR is too low for any MCS")]
@@ -68,5 +70,7 @@ def _rate_terms(air: AirInterface, direction: Direction, sinr: float, rate_bps: 
         Term(f"layers, {way}", rung.layers, "", ""),
         Term(f"resource blocks, {way}", rung.blocks, "", "3GPP TS 38.101-1 and -2, table 5.3.2-1"),
         Term(f"airtime, {way}", rung.blocks / air.carrier.resource_blocks, "", "of the cell's; the rest is for others"),
+        Term(f"HARQ transmissions, {way}", mean_transmissions(limit), "", f"of a block: 3GPP TS 38.321, {clause}"),
+        Term(f"RLC submissions, {way}", mean_submissions(limit), "", "of a block: 3GPP TS 38.322, clause 5.3.2"),
         Term(f"rate, {way}", float(rate_bps), "bit/s", "3GPP TS 38.214, clause 5.1.3.2, and retransmissions"),
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from netfed.network.link_adaptation.harq import mean_transmissions
+from netfed.network.link_adaptation.harq import mean_submissions, mean_transmissions
 from netfed.network.link_adaptation.mcs import MCS_TABLES, Mcs
 from netfed.network.link_adaptation.numerology import SYMBOLS_PER_SLOT, slot_s
 from netfed.network.link_adaptation.peak_rate import overhead, peak_rate_bps
@@ -119,7 +119,8 @@ def uplink_ladder(carrier: Carrier) -> RateLadder:
 
 def _ladder(carrier: Carrier, *, uplink: bool, allocations: Sequence[int]) -> RateLadder:
     share = carrier.uplink_share if uplink else carrier.downlink_share
-    slots_per_s = share / slot_s(carrier.subcarrier_spacing) / mean_transmissions(carrier.transmissions)
+    transmissions = mean_transmissions(carrier.transmissions) * mean_submissions(carrier.transmissions)
+    slots_per_s = share / slot_s(carrier.subcarrier_spacing) / transmissions
     return RateLadder(_ways(carrier, uplink, allocations), slots_per_s, carrier.resource_blocks)
 
 

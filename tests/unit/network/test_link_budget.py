@@ -35,3 +35,18 @@ def test_the_budget_tells_the_airtime_of_a_device_on_few_resource_blocks(build: 
     assert budget["resource blocks, up"] < 264 == budget["resource blocks, down"]
     assert budget["airtime, up"] == budget["resource blocks, up"] / 264 == network.population.allocation_up[2]
     assert budget["airtime, down"] == 1.0
+
+
+def test_the_budget_tells_what_is_sent_again(build: Build) -> None:
+    network = build(replace(URBAN, carrier=replace(URBAN.carrier, transmissions=2)))
+    budget = {term.name: term for term in terms(network.radio_access, 2, 0.0)}
+    slots_per_s = 4000.0  # of 60 kHz
+    for direction, way, clause in (("downlink", "down", "5.3.2.2"), ("uplink", "up", "5.4.2.2")):
+        harq, rlc = budget[f"HARQ transmissions, {way}"], budget[f"RLC submissions, {way}"]
+        assert (harq.value, rlc.value) == (1.1, pytest.approx(1 / 0.99))
+        assert harq.source.endswith(f"TS 38.321, clause {clause}")
+        assert rlc.source.endswith("TS 38.322, clause 5.3.2")
+        rung = network.radio_access.air.ladders[direction].rung(10 ** (budget[f"SINR, {way}"].value / 10))
+        share = getattr(URBAN.carrier, f"{direction}_share")
+        sent_bps = rung.bits * slots_per_s * share
+        assert budget[f"rate, {way}"].value == pytest.approx(sent_bps / harq.value / rlc.value)

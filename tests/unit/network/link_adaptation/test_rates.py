@@ -107,8 +107,9 @@ def test_from_its_threshold_on_a_scheme_or_a_better_one_is_used(mcs: Any) -> Non
 
 
 def test_a_slot_carries_its_transport_block() -> None:
-    # 273 blocks of 12 x 13 - 12 elements, 64QAM at 948/1024, one layer: TS 38.214, clause 5.1.3.2
-    assert downlink_ladder(PLAIN).rate_bps[-1] == pytest.approx(217_128 * 2000)
+    # 273 blocks of 12 x 13 - 12 elements, 64QAM at 948/1024, one layer: TS 38.214, clause 5.1.3.2. One in ten is lost.
+    assert downlink_ladder(PLAIN).rungs[-1].bits == 217_128
+    assert downlink_ladder(PLAIN).rate_bps[-1] == pytest.approx(217_128 * 2000 * 0.9)
 
 
 def test_below_the_first_threshold_nothing_is_carried() -> None:
@@ -118,10 +119,18 @@ def test_below_the_first_threshold_nothing_is_carried() -> None:
     assert ladder.rates_bps(np.array([1.0]))[0] > 0
 
 
-def test_airtime_that_is_not_for_a_direction_or_spent_on_repeating_is_not_counted() -> None:
-    half = replace(PLAIN, downlink_share=0.5, uplink_share=0.4, transmissions=4)
-    assert downlink_ladder(half).rate_bps == pytest.approx(downlink_ladder(PLAIN).rate_bps * 0.5 / 1.111)
-    assert uplink_ladder(half).rate_bps == pytest.approx(uplink_ladder(PLAIN).rate_bps * 0.4 / 1.111)
+def test_airtime_that_is_not_for_a_direction_is_not_counted() -> None:
+    half = replace(PLAIN, downlink_share=0.5, uplink_share=0.4)
+    assert downlink_ladder(half).rate_bps == pytest.approx(downlink_ladder(PLAIN).rate_bps * 0.5)
+    assert uplink_ladder(half).rate_bps == pytest.approx(uplink_ladder(PLAIN).rate_bps * 0.4)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4])
+def test_airtime_that_is_spent_on_repeating_is_not_counted(limit: int) -> None:
+    carrier = replace(PLAIN, transmissions=limit)
+    for ladder in (downlink_ladder(carrier), uplink_ladder(carrier)):
+        bits = np.array([rung.bits for rung in ladder.rungs])
+        assert ladder.rate_bps[1:] == pytest.approx(bits * 2000 * 0.9, rel=1e-12)
 
 
 def test_layers_share_the_power() -> None:
