@@ -47,6 +47,7 @@ class CellLoad:
         self._kind, self._network, self._air = kind, network, air
         self._others = Course(kind.background.left() if kind.background else (), self._hear)
         self._others_share = 0.0
+        self._own_share = self._everywhere(0.0)
         self.share = self._everywhere(0.0)
         self.diversity = self._everywhere(1.0)
         self.senders = np.zeros(air.cells)
@@ -55,23 +56,31 @@ class CellLoad:
 
     def begin(self, now_s: float) -> None:
         """Start from cells that serve nobody but others."""
-        self._others.go_to(now_s)
-        self.share = self._everywhere(self._others_share)
+        self._own_share = self._everywhere(0.0)
+        self._add_others(now_s)
         self.diversity = self._everywhere(1.0)
         self.senders = np.zeros(self._air.cells)
         self._count(now_s)
+
+    def resume(self, interval_s: float) -> None:
+        """Go on where nobody took part: from the last measurement, or from one of now if that is older than this."""
+        now_s = self._network.env.now
+        self.diversity = self._everywhere(1.0)
+        if now_s - self.measured_s >= interval_s:
+            self.measure()
+        else:
+            self._add_others(now_s)
 
     def measure(self) -> None:
         """Take for each cell's load what it sent and was sent since the last measurement."""
         now_s = self._network.env.now
         if now_s == self.measured_s:  # somebody has begun at this very instant
             return
-        self._others.go_to(now_s)
         occupied_s, on_air_s, since_s = self._occupied_s, self._on_air_s, self.measured_s
         self._count(now_s)
         for direction in _DIRECTIONS:
-            share = (self._occupied_s[direction] - occupied_s[direction]) / (now_s - since_s)
-            self.share[direction] = np.clip(self._others_share + share, 0.0, 1.0)
+            self._own_share[direction] = (self._occupied_s[direction] - occupied_s[direction]) / (now_s - since_s)
+        self._add_others(now_s)
         self.senders = np.maximum(0.0, self._on_air_s - on_air_s) / (now_s - since_s)
 
     def measure_interference(self, gain: Floats, cells: Ids) -> None:
@@ -100,6 +109,11 @@ class CellLoad:
 
     def _everywhere(self, value: float) -> dict[Direction, NDArray[np.float64]]:
         return {direction: np.full(self._air.cells, value) for direction in _DIRECTIONS}
+
+    def _add_others(self, now_s: float) -> None:
+        self._others.go_to(now_s)
+        for direction, own_share in self._own_share.items():
+            self.share[direction] = np.clip(self._others_share + own_share, 0.0, 1.0)
 
     def _count(self, now_s: float) -> None:
         self.measured_s = now_s

@@ -1,7 +1,7 @@
 """Which cell serves a device, and how fast: looked at anew every so often, for the devices that take part.
 
 In between nothing changes: a cell's load enters the interference at the next look, never at a flow's start or end. A
-device that begins is looked at by itself.
+device that begins is looked at by itself, and the load is measured then, too, if nobody was looked at for so long.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class RadioAccess:
         gain_db = self.air.gain_db(ids, now_s)
         gain, cells = linear(gain_db), self._serving.attach(now_s, ids, gain_db)
         if not self._active:
-            self.load.begin(now_s)
+            self.load.resume(self._interval_s)
             self.load.measure_interference(gain, cells)
         self._serve(ids, cells, self._signals(gain, cells))
 

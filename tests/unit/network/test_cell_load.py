@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netfed.network.background import Constant
+from netfed.network.background import Constant, DailyCurve
 from netfed.network.network import Network
 from netfed.network.population import Device
 from tests.unit.network.cellular import URBAN, Build, Payload, begin, gains_db, sent
@@ -143,3 +143,49 @@ def test_a_cell_that_has_rested_has_one_user_again(build: Build) -> None:
     begin(rested, [3])
     begin(fresh, [3])
     assert rested.population.rate_up_bps[3] == fresh.population.rate_up_bps[3] > 0
+
+
+def participate(network: Network, until_s: float) -> None:
+    """Let sixty devices be sent to for a while, and go."""
+    ids = list(range(60))
+    begin(network, ids)
+    for device in ids:
+        sent(network, device, 10**12, "downlink")
+    network.env.run(until_s)
+    for transfer in list(network.transfers):
+        transfer.lose("over")
+    for device in ids:
+        network.leave(device)
+
+
+def test_who_begins_where_nobody_was_looked_at_meets_the_load_since_the_last_measurement(build: Build) -> None:
+    """There was nobody to look at when it was time, after a second."""
+    network, fresh = (build(replace(URBAN, background=Constant(0.1)), base_stations=7, count=60) for _ in range(2))
+    participate(network, until_s=0.5)
+    for world in (network, fresh):
+        world.env.run(1.25)
+        assert world.radio_access.load.measured_s == 0.0
+        begin(world, list(range(60)))
+        assert world.radio_access.load.measured_s == 1.25
+    share, quiet = network.radio_access.load.share, fresh.radio_access.load.share
+    assert share["downlink"].max() == pytest.approx(0.1 + 0.5 * 0.9 / 1.25)
+    assert share["uplink"] == pytest.approx(0.1)
+    assert quiet["downlink"] == pytest.approx(0.1)
+    assert network.population.rate_down_bps.mean() < 0.95 * fresh.population.rate_down_bps.mean()
+
+
+def test_a_measurement_holds_for_as_long_as_there_is_none_between_looks(build: Build) -> None:
+    """The load of others is that of now all the same."""
+    curve = DailyCurve(curve=(0.4, 0.0), day=2.0, step=0.25)
+    network = build(replace(URBAN, background=curve), base_stations=7, count=61)
+    begin(network, [60])
+    participate(network, until_s=0.5)
+    network.env.run(1.05)
+    network.leave(60)
+    load = network.radio_access.load
+    before, others = load.share["downlink"].copy(), [curve._share(t_s) for t_s in (1.125, 1.625)]
+    network.env.run(1.6)
+    begin(network, [3])
+    assert load.measured_s == 1.0
+    assert load.share["downlink"] == pytest.approx(before - others[0] + others[1])
+    assert 0.3 < before.max() - others[0] < 0.5
