@@ -87,6 +87,7 @@ def link_budget(scenario: Scenario, device_id: int, t_s: float) -> list[Term]:
     """
     from simpy import Environment
 
+    from netfed.network.link_budget import terms
     from netfed.network.network import Network
     from netfed.recorder import Recorder
     from netfed.streams import Streams
@@ -99,7 +100,7 @@ def link_budget(scenario: Scenario, device_id: int, t_s: float) -> list[Term]:
     if network.radio_access is None:
         kind = scenario.network.kind
         raise ScenarioError(f"network.kind: links of {kind} have no budget; take cellular, whose rates follow from it")
-    return network.radio_access.budget(device_id, t_s)
+    return terms(network.radio_access, device_id, t_s)
 
 
 class _Values(NamedTuple):

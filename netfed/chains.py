@@ -19,7 +19,7 @@ class Span:
         start_s: When it began.
         end_s: When it ended, or was broken off.
         trunk: Whether it is a transfer between a base station and the cloud, no device taking part.
-        airtime_s: What it used of its cell's airtime; None if nothing tells.
+        airtime_s: For how long it was on the air; None if nothing tells.
         backhaul_s: How long it was held back behind the radio.
         latency_s: How long its last bit was under way.
         partial: Whether it is a reception, together with others, of which the rest followed.

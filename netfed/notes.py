@@ -30,6 +30,8 @@ def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "topology.spacing", why
         if devices.mobility.kind != "static":
             yield "devices.mobility", why
+    else:
+        yield "network.carrier.transmissions", "what HARQ does not send again RLC does, which takes as much airtime"
     if network.kind in ("ideal", "fixed"):
         why = f"in a network of kind {network.kind} no transfer slows another down"
         if scheme.kind != "hierarchical" and network.delivery == "unicast":

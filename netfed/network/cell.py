@@ -15,7 +15,7 @@ from netfed.network.medium import Flow
 from netfed.network.virtual_time import VirtualClock
 
 _FINE = 2.0**60
-_radio_bps = attrgetter("radio_bps")
+_carrier_bps = attrgetter("carrier_bps")
 
 
 def fine(amount: float) -> int:
@@ -27,26 +27,26 @@ def fine(amount: float) -> int:
 
 
 class RateClass(VirtualClock[Flow]):
-    """The flows of one tier and one radio rate: per weight they are equally fast, whatever happens.
+    """The flows of one tier and one rate of the carrier: per weight they are equally fast, whatever happens.
 
     It is a clock that shows bits per weight.
 
     Attributes:
         tier: Theirs.
-        radio_bps: Their radio rate.
-        radio: The same, in fine units.
+        carrier_bps: What their radios would do on all resource blocks.
+        carrier: The same, in fine units.
         airtime: Of one bit; in fine units of fine units, for it is small.
         weight: Of all of them, in fine units.
     """
 
-    __slots__ = ("_held", "_held_from", "airtime", "radio", "radio_bps", "tier", "weight")
+    __slots__ = ("_held", "_held_from", "airtime", "carrier", "carrier_bps", "tier", "weight")
 
-    def __init__(self, tier: Tier, radio_bps: float) -> None:
+    def __init__(self, tier: Tier, carrier_bps: float) -> None:
         super().__init__()
         self.tier = tier
-        self.radio_bps = radio_bps
-        self.radio = fine(radio_bps)
-        self.airtime = fine(_FINE / radio_bps)
+        self.carrier_bps = carrier_bps
+        self.carrier = fine(carrier_bps)
+        self.airtime = fine(_FINE / carrier_bps)
         self.weight = 0
         self._held = 0.0, 0.0  # for how long, and by how much it moved meanwhile
         self._held_from: tuple[float, float] | None = None  # when, and at what reading it is held since
@@ -57,10 +57,10 @@ class RateClass(VirtualClock[Flow]):
         super().follow(driver, rate, now_s)
         self._held_from = (now_s, self.read(now_s)) if driver is self.tier.level else None
 
-    def held_s(self, weight: int, now_s: float) -> float:
-        """Return the airtime that a flow could not use for being held, if it had been here from the beginning."""
+    def held_s(self, weight: int, radio_bps: float, now_s: float) -> float:
+        """Return for how long a flow was not on the air for being held, if it had been here from the beginning."""
         seconds, bits = self._held_until(now_s)
-        return seconds - weight * bits / self.radio_bps
+        return seconds - weight * bits / radio_bps
 
     def _held_until(self, now_s: float) -> tuple[float, float]:
         if self._held_from is None:
@@ -99,9 +99,9 @@ class Tier:
         self.held_weight = 0
         self.held_airtime = 0
 
-    def index(self, radio_bps: float) -> int:
+    def index(self, carrier_bps: float) -> int:
         """Return the place of a rate class, which may not be there."""
-        return bisect_left(self.rate_classes, radio_bps, key=_radio_bps)
+        return bisect_left(self.rate_classes, carrier_bps, key=_carrier_bps)
 
     def count_held(self, rate_class: RateClass, weight: int) -> None:
         """Count weight of a rate class in, or out, among those that are held."""
@@ -112,7 +112,7 @@ class Tier:
         """Let airtime drive the rate classes that are free now, and the level those that are held."""
         while self.driven < self.free:
             rate_class = self.rate_classes[self.driven]
-            _hand_over(rate_class, self.level, airtime, rate_class.radio_bps, now_s)
+            _hand_over(rate_class, self.level, airtime, rate_class.carrier_bps, now_s)
             self.driven += 1
         while self.driven > self.free:
             self.driven -= 1
@@ -142,7 +142,7 @@ class Cell:
         self._capacity = 1.0
         self._tiers = [Tier(math.inf, level)]
         self._free_weight = 0
-        self._free_radio = 0  # weight times radio rate
+        self._free_carrier = 0  # weight times rate of the carrier
         self._crossed: list[Tier] = []  # whose rate classes have been let go or held since the clocks were last set
         self._next_held = self._next_free = self._tiers[0]
         self._find_piece()
@@ -155,10 +155,11 @@ class Cell:
 
     def join(self, flow: Flow, bits: float, weight: int, now_s: float) -> RateClass:
         """Let a flow into its rate class, and return that."""
-        tier = self._tiers[0] if flow.limit_bps == math.inf else self._limited(flow.limit_bps / weight)
-        index = tier.index(flow.radio_bps)
-        if index == len(tier.rate_classes) or tier.rate_classes[index].radio_bps != flow.radio_bps:
-            self._open(tier, index, flow.radio_bps, now_s)
+        carrier_bps, most_bps = flow.carrier_bps, flow.most_bps
+        tier = self._tiers[0] if most_bps == math.inf else self._limited(most_bps / weight)
+        index = tier.index(carrier_bps)
+        if index == len(tier.rate_classes) or tier.rate_classes[index].carrier_bps != carrier_bps:
+            self._open(tier, index, carrier_bps, now_s)
         rate_class = tier.rate_classes[index]
         rate_class.expect(flow, rate_class.read(now_s) + bits / weight)
         self._weigh(rate_class, index, weight)
@@ -167,7 +168,7 @@ class Cell:
     def leave(self, flow: Flow, rate_class: RateClass, weight: int) -> None:
         """Let a flow out of its rate class."""
         rate_class.forget(flow)
-        self._weigh(rate_class, rate_class.tier.index(rate_class.radio_bps), -weight)
+        self._weigh(rate_class, rate_class.tier.index(rate_class.carrier_bps), -weight)
 
     def balance(self, level_bps: float) -> None:
         """Find who is held at a level, now that flows have come or gone.
@@ -214,7 +215,7 @@ class Cell:
     @property
     def most_bps(self) -> float:
         """What the cell cannot pass, whatever the level."""
-        fastest = (tier.rate_classes[-1].radio_bps for tier in self._tiers if tier.rate_classes)
+        fastest = (tier.rate_classes[-1].carrier_bps for tier in self._tiers if tier.rate_classes)
         return self._capacity * max(fastest, default=0.0)
 
     def share(self, level_bps: float) -> float:
@@ -234,22 +235,27 @@ class Cell:
             self.airtime.follow(None, share, now_s)
 
     def _limited(self, limit_bps: float) -> Tier:
+        """Return the tier of a limit. One that has become empty serves another limit: they come and go with rates."""
         for tier in self.limited:
             if tier.limit_bps == limit_bps:
+                return tier
+        for tier in self.limited:
+            if not tier.rate_classes:
+                tier.limit_bps = limit_bps
                 return tier
         tier = Tier(limit_bps, VirtualClock())
         self.limited.append(tier)
         self._tiers.append(tier)
         return tier
 
-    def _open(self, tier: Tier, index: int, radio_bps: float, now_s: float) -> None:
-        rate_class = RateClass(tier, radio_bps)
+    def _open(self, tier: Tier, index: int, carrier_bps: float, now_s: float) -> None:
+        rate_class = RateClass(tier, carrier_bps)
         tier.rate_classes.insert(index, rate_class)
         if index <= tier.free:
             tier.free += 1
         if index <= tier.driven:
             tier.driven += 1
-            rate_class.follow(self.airtime, radio_bps, now_s)
+            rate_class.follow(self.airtime, carrier_bps, now_s)
         else:
             rate_class.follow(tier.level, 1.0, now_s)
 
@@ -281,13 +287,13 @@ class Cell:
 
     def _count_free(self, rate_class: RateClass, weight: int) -> None:
         self._free_weight += weight
-        self._free_radio += weight * rate_class.radio
+        self._free_carrier += weight * rate_class.carrier
 
     def _passing(self, level_bps: float) -> Tier | None:
         """Return a tier with a free rate class that passes its level."""
         share = self.share(level_bps)
         for tier in self._tiers:
-            if tier.free and share * tier.rate_classes[tier.free - 1].radio_bps > min(level_bps, tier.limit_bps):
+            if tier.free and share * tier.rate_classes[tier.free - 1].carrier_bps > min(level_bps, tier.limit_bps):
                 return tier
         return None
 
@@ -296,7 +302,7 @@ class Cell:
         most, found = self.share(level_bps), None
         for tier in self._tiers:
             if tier.free < len(tier.rate_classes):
-                held_share = min(level_bps, tier.limit_bps) / tier.rate_classes[tier.free].radio_bps
+                held_share = min(level_bps, tier.limit_bps) / tier.rate_classes[tier.free].carrier_bps
                 if held_share > most:
                     most, found = held_share, tier
         return found
@@ -312,7 +318,7 @@ class Cell:
             else:
                 held_weight += tier.held_weight
                 held_airtime += tier.held_airtime
-        free_bps = self._free_radio / self._free_weight / _FINE if self._free_weight else 0.0
+        free_bps = self._free_carrier / self._free_weight / _FINE if self._free_weight else 0.0
         self._held_s = held_airtime / _FINE**2
         self.intercept_bps = fixed_bps + self._left * free_bps
         self.slope = held_weight - self._held_s * free_bps
@@ -345,7 +351,7 @@ class Cell:
 
         One that a limit holds does so because the level, at which others are held, leaves it less airtime.
         """
-        free_s = self._free_weight / rate_class.radio_bps
+        free_s = self._free_weight / rate_class.carrier_bps
         if not tier.at_limit:
             return self._left / (self._held_s + free_s)
         left = self._left - tier.limit_bps * free_s

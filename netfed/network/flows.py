@@ -65,7 +65,7 @@ class Shared(Medium):
         clock = self._waiting
         if flow.radio_bps > 0:
             clock = self._sharing.cells[flow.cell].join(flow, left_bits, weight, self._env.now)
-            flow.held_s -= clock.held_s(weight, self._env.now)
+            flow.held_s -= clock.held_s(weight, flow.radio_bps, self._env.now)
         else:
             clock.expect(flow, left_bits / weight)
         self._live[flow] = next(self._order), clock, weight
@@ -73,7 +73,7 @@ class Shared(Medium):
     def _leave(self, flow: Flow) -> None:
         _, clock, weight = self._live.pop(flow)
         if isinstance(clock, RateClass):
-            flow.held_s += clock.held_s(weight, self._env.now)
+            flow.held_s += clock.held_s(weight, flow.radio_bps, self._env.now)
             self._sharing.cells[flow.cell].leave(flow, clock, weight)
         else:
             clock.forget(flow)

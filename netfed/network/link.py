@@ -66,10 +66,10 @@ class Link:
         if network.connections is not None:
             yield from network.connections.connect(device)
         gap_s = 0.0 if network.radio_access is None else network.radio_access.gap_s(device.id)
-        radio_bps = device.rate_up_bps if self._way.direction == "uplink" else device.rate_down_bps
+        radio_bps, allocation = device.radio(self._way.direction)
         bits, loss = self._fate(payload.bits)
         start_s = network.env.now
-        transfer = Transfer(network.env, self._ways, device, bits, radio_bps, gap_s)
+        transfer = Transfer(network.env, self._ways, device, bits, radio_bps, gap_s, allocation)
         network.transfers[transfer] = None
         if network.radios is not None:
             network.radios.follow(transfer)
@@ -102,7 +102,7 @@ class Link:
         return until, loss
 
     def _energy_j(self, transfer: Transfer, start_s: float) -> tuple[float, float]:
-        """Return what a transfer has drawn so far: its airtime at the radio's power, and the rest as waiting."""
+        """Return what a transfer has drawn so far: on the air at the radio's power, and the rest as waiting."""
         airtime_s = transfer.flow.airtime_s
         waiting_s = max(0.0, self._network.env.now - start_s - airtime_s)
         return self._radio_w * airtime_s, self._device.idle_w * waiting_s

@@ -21,16 +21,19 @@ class Flow:
         cell: Of the medium: whose airtime they use.
         bits: How many there are.
         radio_bps: Rate of the device's radio while it has the cell for itself; 0 while it has no service.
+        allocation: Share of the cell's resource blocks that it is on meanwhile, from 0 to 1. Others have the rest at
+            the same time; it gets no more than ``radio_bps``, however much of the cell's airtime they leave.
         weight: Share of the cell's airtime, and of the backhaul's rate, relative to other flows.
         limit_bps: What it gets at the most.
         finished: Succeeds when the last one has left.
         left_bits: How many had not left when the flow ended; None while it is under way.
         earlier_bits: How many had left when the radio's rate or the cell last changed, or the flow ended: whole ones.
-        earlier_s: The airtime that these took.
-        held_s: The airtime that it could not use because the backhaul or its limit held it; once it has ended.
+        earlier_s: For how long these were on the air.
+        held_s: For how long it was not on the air because the backhaul or its limit held it; once it has ended.
     """
 
     __slots__ = (
+        "allocation",
         "bits",
         "cell",
         "earlier_bits",
@@ -52,12 +55,14 @@ class Flow:
         radio_bps: float,
         weight: float,
         limit_bps: float,
+        allocation: float,
         finished: Event,
     ) -> None:
         self.medium = medium
         self.cell = cell
         self.bits = bits
         self.radio_bps = radio_bps
+        self.allocation = allocation
         self.weight = weight
         self.limit_bps = limit_bps
         self.finished = finished
@@ -72,8 +77,18 @@ class Flow:
         return max(self.earlier_bits, math.floor(self.bits - self.medium.left_bits(self)))
 
     @property
+    def carrier_bps(self) -> float:
+        """What its radio would do on all resource blocks of the cell, with as much power on each."""
+        return self.radio_bps / self.allocation
+
+    @property
+    def most_bps(self) -> float:
+        """What neither its limit nor, on a part of the resource blocks, its radio lets it pass."""
+        return self.limit_bps if self.allocation == 1.0 else min(self.limit_bps, self.radio_bps)
+
+    @property
     def airtime_s(self) -> float:
-        """How long its cell's airtime, all of it, would have taken to send what has left."""
+        """For how long what has left was on the air: of its cell's airtime it took as much times its allocation."""
         recent_bits = self.bits - self.medium.left_bits(self) - self.earlier_bits
         if self.left_bits is not None or recent_bits <= 0 or not self.radio_bps:
             return self.earlier_s
@@ -99,11 +114,18 @@ class Medium(ABC):
         self._backhaul_bps = backhaul_bps
         self._earlier_bits = [0] * cells
         self._earlier_s = [0.0] * cells
+        self._earlier_occupied_s = [0.0] * cells
         self._shares: list[dict[str, float]] = [{} for _ in range(cells)]
         self.wake: Callable[[], None] | None = None
 
     def start(
-        self, bits: int, radio_bps: float, cell: int = 0, weight: float = 1.0, limit_bps: float = math.inf
+        self,
+        bits: int,
+        radio_bps: float,
+        cell: int = 0,
+        weight: float = 1.0,
+        limit_bps: float = math.inf,
+        allocation: float = 1.0,
     ) -> Flow:
         """Set bits on their way.
 
@@ -113,11 +135,12 @@ class Medium(ABC):
             cell: Whose airtime they use.
             weight: Share of the cell's airtime, and of the backhaul's rate, relative to other flows.
             limit_bps: What the flow gets at the most.
+            allocation: Share of the cell's resource blocks that it is on; the rest is for others.
         """
-        check_flow(bits, radio_bps, weight, limit_bps)
+        check_flow(bits, radio_bps, weight, limit_bps, allocation)
         if self.wake is not None and not self._live:
             self.wake()
-        flow = Flow(self, cell, bits, radio_bps, weight, limit_bps, Event(self._env))
+        flow = Flow(self, cell, bits, radio_bps, weight, limit_bps, allocation, Event(self._env))
         self._join(flow, bits)
         self._share(cell)
         return flow
@@ -132,20 +155,21 @@ class Medium(ABC):
             return left_bits
         return flow.left_bits
 
-    def retune(self, flow: Flow, radio_bps: float) -> None:
-        """Let a flow go on at another rate of its radio; at 0 it waits."""
-        if radio_bps != flow.radio_bps:
-            self.take_over(flow, flow.cell, radio_bps)
+    def retune(self, flow: Flow, radio_bps: float, allocation: float = 1.0) -> None:
+        """Let a flow go on at another rate of its radio, or on other resource blocks; at 0 it waits."""
+        if radio_bps != flow.radio_bps or allocation != flow.allocation:
+            self.take_over(flow, flow.cell, radio_bps, allocation)
 
-    def take_over(self, flow: Flow, cell: int, radio_bps: float) -> None:
+    def take_over(self, flow: Flow, cell: int, radio_bps: float, allocation: float = 1.0) -> None:
         """Let a flow, if it is still under way, go on here: what has left stays counted where it left.
 
         Args:
             flow: Of this medium or of another one.
             cell: Of this medium.
             radio_bps: Rate of the device's radio there; at 0 the flow waits.
+            allocation: Share of that cell's resource blocks that it is on.
         """
-        check_flow(flow.bits, radio_bps, flow.weight, flow.limit_bps)
+        check_flow(flow.bits, radio_bps, flow.weight, flow.limit_bps, allocation)
         source, left = flow.medium, flow.cell
         left_bits = source.left_bits(flow)
         if flow.left_bits is not None or left_bits == 0:
@@ -154,7 +178,7 @@ class Medium(ABC):
             self.wake()
         source._count(flow, left_bits)
         source._leave(flow)
-        flow.medium, flow.cell, flow.radio_bps = self, cell, radio_bps
+        flow.medium, flow.cell, flow.radio_bps, flow.allocation = self, cell, radio_bps, allocation
         self._join(flow, left_bits)
         if source is self:
             self._share(*sorted({left, cell}))
@@ -196,10 +220,17 @@ class Medium(ABC):
         return self._earlier_bits[cell] + sum(recent)
 
     def airtime_s(self) -> list[float]:
-        """Return how long the flows of each cell would have had all of its airtime so far. [cell]"""
+        """Return for how long the flows of each cell were on the air so far, those at the same time added. [cell]"""
         total_s = list(self._earlier_s)
         for flow in self._live:
             total_s[flow.cell] += flow.airtime_s - flow.earlier_s
+        return total_s
+
+    def occupied_s(self) -> list[float]:
+        """Return for how long all resource blocks of each cell would have been taken by what it sent so far. [cell]"""
+        total_s = list(self._earlier_occupied_s)
+        for flow in self._live:
+            total_s[flow.cell] += (flow.airtime_s - flow.earlier_s) * flow.allocation
         return total_s
 
     @abstractmethod
@@ -226,6 +257,7 @@ class Medium(ABC):
             recent_s = recent_bits / flow.radio_bps
             flow.earlier_s += recent_s
             self._earlier_s[flow.cell] += recent_s
+            self._earlier_occupied_s[flow.cell] += recent_s * flow.allocation
             self._earlier_bits[flow.cell] += recent_bits
 
     def _end(self, flow: Flow, left_bits: float) -> None:
@@ -241,7 +273,7 @@ class _Service(NamedTuple):
         rate_bps: How fast it is.
         left_bits: How many bits had not left at first.
         since_s: When that was.
-        held: Share of the airtime that it cannot use because of the backhaul or its limit.
+        held: Share of the time in which it is not on the air because of the backhaul or its limit.
     """
 
     due_s: float
@@ -287,8 +319,8 @@ class Dedicated(Medium):
             self._join(flow, left_bits)
 
     def _join(self, flow: Flow, left_bits: float) -> None:
-        now_s, free_bps = self._env.now, flow.radio_bps * self._capacity[flow.cell]
-        rate_bps = min(free_bps, self._backhaul_bps, flow.limit_bps)
+        now_s, free_bps = self._env.now, flow.carrier_bps * self._capacity[flow.cell]
+        rate_bps = min(free_bps, self._backhaul_bps, flow.most_bps)
         left_s = left_bits / rate_bps if rate_bps else math.inf
         held = 1 - rate_bps / flow.radio_bps if rate_bps < free_bps else 0.0
         self._live[flow] = service = _Service(now_s + left_s, rate_bps, left_bits, now_s, held)
@@ -313,13 +345,15 @@ class Dedicated(Medium):
             flow.finished.succeed()
 
 
-def check_flow(bits: int, radio_bps: float, weight: float, limit_bps: float) -> None:
+def check_flow(bits: int, radio_bps: float, weight: float, limit_bps: float, allocation: float) -> None:
     """Refuse what cannot flow.
 
     Raises:
-        SimulationError: A size or a rate is negative, or a weight or a limit is not positive.
+        SimulationError: A size or a rate is negative, a weight or a limit is not positive, or an allocation is not a
+            share of something.
     """
-    if not (bits >= 0 and radio_bps >= 0 and 0 < weight < math.inf and limit_bps > 0):
+    if not (bits >= 0 and radio_bps >= 0 and 0 < weight < math.inf and limit_bps > 0 and 0 < allocation <= 1):
         raise SimulationError(
-            f"a flow of {bits} bits at {radio_bps} bit/s with weight {weight} and at most {limit_bps} bit/s"
+            f"a flow of {bits} bits at {radio_bps} bit/s on {allocation} of the resource blocks with weight {weight}"
+            f" and at most {limit_bps} bit/s"
         )

@@ -34,6 +34,7 @@ class Population:
         profile: Index of its own. [device]
         speed: Relative to it. [device]
         rate_up_bps: Of its radio while it has the cell for itself; likewise ``rate_down_bps``. [device]
+        allocation_up: Share of the cell's resource blocks that it sends on, to have that rate upwards. [device]
         weight: Of its transfers among others; None where all weigh 1. [device]
         held: Number of the model that it holds (of the coder), -1 for none. [device]
         ready_s: When its battery has, or had, the charge to take part; inf: it never does. [device]
@@ -55,6 +56,7 @@ class Population:
         self.speed: Floats = np.exp(devices.speed_spread * streams.normal("speed", ids))
         self.rate_up_bps = self._rates_bps(network, "uplink")
         self.rate_down_bps = self._rates_bps(network, "downlink")
+        self.allocation_up: Floats = np.ones(devices.count)
         self.weight: Floats | None = None
         if {*devices.weights} != {1.0}:
             self.weight = np.array([*devices.weights])[_drawn(devices.weights.values(), streams.uniform("weight", ids))]
@@ -249,6 +251,12 @@ class Device:
     def rate_down_bps(self) -> float:
         """Rate of its radio downwards while it has the cell for itself."""
         return self.population.rate_down_bps.item(self.id)
+
+    def radio(self, direction: Direction) -> tuple[float, float]:
+        """Return the rate of its radio, and the share of the cell's resource blocks that this takes."""
+        if direction == "uplink":
+            return self.rate_up_bps, self.population.allocation_up.item(self.id)
+        return self.rate_down_bps, 1.0
 
     @property
     def weight(self) -> float:

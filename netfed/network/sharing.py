@@ -7,6 +7,9 @@ cell c the share w_i s_c of the airtime, while the backhaul lets each have w_i b
 
 The cells' airtime is used up, sum over c of x_i / r_i = 1, unless the backhaul caps all of its flows; the backhaul's
 rate is used up, sum of x_i = C, unless b caps nobody. A capped flow leaves airtime that the others of its cell share.
+A device that lacks power gathers it on a part n of the cell's N resource blocks, and others have the rest at the same
+time. Its flow has r_i N / n in the place of r_i, and r_i as a limit: alone it gets r_i still, for n / N of the airtime.
+
 This is weighted max-min fairness (Bertsekas and Gallager, Data Networks, 1992, section 6.5.2) with airtime as the
 cells' resource.
 

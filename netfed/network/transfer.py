@@ -24,6 +24,7 @@ class Transfer:
         bits: How many there are.
         radio_bps: Rate of the device's radio while it has the cell for itself.
         gap_s: How long there is no service yet.
+        allocation: Share of the cell's resource blocks that it is on.
 
     Attributes:
         device: See above.
@@ -32,32 +33,40 @@ class Transfer:
         flow: The bits, wherever they are.
     """
 
-    __slots__ = ("_env", "_radio_bps", "_served_from_s", "_ways", "device", "flow", "sector", "way")
+    __slots__ = ("_allocation", "_env", "_radio_bps", "_served_from_s", "_ways", "device", "flow", "sector", "way")
 
     def __init__(
-        self, env: Environment, ways: Sequence[Way], device: Device, bits: int, radio_bps: float, gap_s: float = 0.0
+        self,
+        env: Environment,
+        ways: Sequence[Way],
+        device: Device,
+        bits: int,
+        radio_bps: float,
+        gap_s: float = 0.0,
+        allocation: float = 1.0,
     ) -> None:
         self.device = device
         self.way = way = ways[device.base_station]
         self.sector = device.sector
         self._env = env
         self._ways = ways
-        self._radio_bps = radio_bps
+        self._radio_bps, self._allocation = radio_bps, allocation
         self._served_from_s = env.now + gap_s
-        self.flow = way.medium.start(
-            bits, 0.0 if gap_s > 0 else radio_bps, way.cells[self.sector], device.weight, way.limit_bps
-        )
+        served_bps = 0.0 if gap_s > 0 else radio_bps
+        self.flow = way.medium.start(bits, served_bps, way.cells[self.sector], device.weight, way.limit_bps, allocation)
         way.traffic.begin(way.direction, way.base_station, self.flow)
         if gap_s > 0:
             env.timeout(gap_s).callbacks.append(self._resume)
 
-    def retune(self, radio_bps: float) -> None:
-        """Go on at another rate of the radio; at 0 the transfer waits."""
-        self._radio_bps = radio_bps
+    def retune(self, radio_bps: float, allocation: float = 1.0) -> None:
+        """Go on at another rate of the radio, or on other resource blocks; at 0 the transfer waits."""
+        self._radio_bps, self._allocation = radio_bps, allocation
         if self._env.now >= self._served_from_s:
-            self.way.medium.retune(self.flow, radio_bps)
+            self.way.medium.retune(self.flow, radio_bps, allocation)
 
-    def hand_over(self, base_station: int, sector: int, radio_bps: float, interruption_s: float = 0.0) -> None:
+    def hand_over(
+        self, base_station: int, sector: int, radio_bps: float, interruption_s: float = 0.0, allocation: float = 1.0
+    ) -> None:
         """Go on in another cell with the bits that have not left yet; if all have, nothing changes.
 
         Args:
@@ -65,13 +74,15 @@ class Transfer:
             sector: Which of the base station's cells it is.
             radio_bps: Rate of the device's radio there.
             interruption_s: How long there is no service in between.
+            allocation: Share of that cell's resource blocks that it is on.
         """
         if self.way.medium.left_bits(self.flow) == 0:
             return
         source, self.way, self.sector = self.way, self._ways[base_station], sector
-        self.way.medium.take_over(self.flow, self.way.cells[sector], 0.0 if interruption_s > 0 else radio_bps)
+        served_bps = 0.0 if interruption_s > 0 else radio_bps
+        self.way.medium.take_over(self.flow, self.way.cells[sector], served_bps, allocation)
         source.traffic.move(source.direction, source.base_station, base_station, self.flow)
-        self._radio_bps = radio_bps
+        self._radio_bps, self._allocation = radio_bps, allocation
         self._served_from_s = self._env.now + interruption_s
         if interruption_s > 0:
             self._env.timeout(interruption_s).callbacks.append(self._resume)
@@ -84,4 +95,4 @@ class Transfer:
             self.flow.finished.defused = True
 
     def _resume(self, _: Event) -> None:
-        self.retune(self._radio_bps)
+        self.retune(self._radio_bps, self._allocation)

@@ -32,8 +32,8 @@ def world_of(sim: Any) -> str:
         population.position_m,
         population.speed,
         population.phase,
-        *(radio._trajectories.positions_m(ids, at_s) for at_s in (0.0, 7.5, 1000.0)),
-        *(radio._gain_db(ids, at_s) for at_s in (0.0, 7.5, 1000.0)),
+        *(radio.air.trajectories.positions_m(ids, at_s) for at_s in (0.0, 7.5, 1000.0)),
+        *(radio.air.gain_db(ids, at_s) for at_s in (0.0, 7.5, 1000.0)),
     ]
     return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in told)).hexdigest()
 

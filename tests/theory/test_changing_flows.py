@@ -21,11 +21,15 @@ NEVER_S = 1e9
 
 @dataclass(frozen=True)
 class Change:
-    """Of a transfer: from a moment after its start on it goes on in this cell at this rate of its radio."""
+    """Of a transfer: from a moment after its start on it goes on in this cell at this rate of its radio.
+
+    On a part of the resource blocks this rate is its limit, too.
+    """
 
     after_s: float
     cell: int
     radio_bps: float
+    allocation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Transfer:
     weight: float = 1.0
     limit_bps: float = math.inf
     patience_s: float = NEVER_S
+    allocation: float = 1.0
     changes: tuple[Change, ...] = ()
 
 
@@ -61,6 +66,8 @@ class End:
 class Played:
     ends: list[End]
     carried_bits: list[float]  # [cell]
+    airtime_s: list[float]  # [cell]
+    occupied_s: list[float]  # [cell]
 
 
 # Three media: cells 0 to 2 under one link, cells 3 to 5 under three links that they share, cell 6 under one of its own.
@@ -83,7 +90,9 @@ def play(transfers: Sequence[Transfer], world: World) -> Played:
     def client(index: int, transfer: Transfer) -> Generator[Event, Any, None]:
         yield env.timeout(transfer.start_s)
         medium, cell = media[transfer.cell]
-        flow = medium.start(transfer.bits, transfer.radio_bps, cell, transfer.weight, transfer.limit_bps)
+        flow = medium.start(
+            transfer.bits, transfer.radio_bps, cell, transfer.weight, transfer.limit_bps, transfer.allocation
+        )
         flows.append(flow)
         env.process(changes(transfer, flow))
         yield flow.finished | env.timeout(transfer.patience_s)
@@ -94,9 +103,9 @@ def play(transfers: Sequence[Transfer], world: World) -> Played:
             yield env.timeout(max(0.0, transfer.start_s + change.after_s - env.now))
             medium, cell = media[change.cell]
             if (medium, cell) == (flow.medium, flow.cell):
-                medium.retune(flow, change.radio_bps)
+                medium.retune(flow, change.radio_bps, change.allocation)
             else:
-                medium.take_over(flow, cell, change.radio_bps)
+                medium.take_over(flow, cell, change.radio_bps, change.allocation)
 
     def weather() -> Generator[Event, Any, None]:
         for t_s, what, index, share in sorted(
@@ -121,7 +130,10 @@ def play(transfers: Sequence[Transfer], world: World) -> Played:
         before_bits, carried_bits = carried_bits, [medium.carried_bits(cell) for medium, cell in media]
         assert sum(carried_bits) == sum(flow.sent_bits for flow in flows), "a bit has vanished or appeared"
         assert all(now >= before for now, before in zip(carried_bits, before_bits, strict=True))
-    return Played([ends[index] for index in range(len(transfers))], list(carried_bits))
+    airtime_s, occupied_s = (
+        [of(medium)[cell] for medium, cell in media] for of in (Medium.airtime_s, Medium.occupied_s)
+    )
+    return Played([ends[index] for index in range(len(transfers))], list(carried_bits), airtime_s, occupied_s)
 
 
 # The reference: plain Python, one flow at a time. It shares no code and no formula with the media.
@@ -133,8 +145,13 @@ class Live:
     cell: int
     radio_bps: float
     left_bits: float
+    allocation: float
     airtime_s: float = 0.0
     rate_bps: float = 0.0
+
+    def most_bps(self, level: float) -> float:
+        limits = [self.transfer.weight * level, self.transfer.limit_bps]
+        return min(limits if self.allocation == 1 else [*limits, self.radio_bps])
 
 
 def fill_cell(flows: list[Live], capacity: float, level: float) -> float:
@@ -143,13 +160,13 @@ def fill_cell(flows: list[Live], capacity: float, level: float) -> float:
     while free:
         per_weight = max(0.0, airtime) / sum(flow.transfer.weight for flow in free)
         for flow in free:
-            flow.rate_bps = flow.transfer.weight * flow.radio_bps * per_weight
-        passing = [flow for flow in free if flow.rate_bps > min(flow.transfer.weight * level, flow.transfer.limit_bps)]
+            flow.rate_bps = flow.transfer.weight * flow.radio_bps / flow.allocation * per_weight
+        passing = [flow for flow in free if flow.rate_bps > flow.most_bps(level)]
         if not passing:
             break
         for flow in passing:
-            flow.rate_bps = min(flow.transfer.weight * level, flow.transfer.limit_bps)
-            airtime -= flow.rate_bps / flow.radio_bps
+            flow.rate_bps = flow.most_bps(level)
+            airtime -= flow.rate_bps / flow.radio_bps * flow.allocation
             free.remove(flow)
     return sum(flow.rate_bps for flow in flows)
 
@@ -203,7 +220,7 @@ def reference_play(transfers: Sequence[Transfer], world: World) -> Played:
     capacity, rates_bps = [1.0] * len(world.routes), list(world.rates_bps)
     live: dict[int, Live] = {}
     ends: dict[int, End] = {}
-    carried_bits = [0.0] * len(world.routes)
+    carried_bits, airtime_s, occupied_s = ([0.0] * len(world.routes) for _ in range(3))
     now_s = 0.0
     while len(ends) < len(transfers):
         fill_links(list(live.values()), rates_bps, world.routes, capacity)
@@ -213,7 +230,10 @@ def reference_play(transfers: Sequence[Transfer], world: World) -> Played:
         for index, flow in list(live.items()):
             flow.left_bits -= flow.rate_bps * step_s
             carried_bits[flow.cell] += flow.rate_bps * step_s
-            flow.airtime_s += flow.rate_bps * step_s / flow.radio_bps if flow.rate_bps else 0.0
+            sent_s = flow.rate_bps * step_s / flow.radio_bps if flow.rate_bps else 0.0
+            flow.airtime_s += sent_s
+            airtime_s[flow.cell] += sent_s
+            occupied_s[flow.cell] += sent_s * flow.allocation
             if flow.left_bits <= flow.rate_bps * 1e-13:
                 ends[index] = End(now_s, 0.0, live.pop(index).airtime_s)
         while todo and todo[0][0] <= now_s:
@@ -224,27 +244,30 @@ def reference_play(transfers: Sequence[Transfer], world: World) -> Played:
                 rates_bps[what[1]] = what[2] * world.rates_bps[what[1]]
             elif what[1] == "start":
                 transfer = transfers[what[0]]
-                live[what[0]] = Live(transfer, transfer.cell, transfer.radio_bps, float(transfer.bits))
+                bits, allocation = float(transfer.bits), transfer.allocation
+                live[what[0]] = Live(transfer, transfer.cell, transfer.radio_bps, bits, allocation)
             elif what[0] in live and what[1] == "stop":
                 flow = live.pop(what[0])
                 ends[what[0]] = End(now_s, flow.left_bits, flow.airtime_s)
             elif what[0] in live:
-                live[what[0]].cell, live[what[0]].radio_bps = what[1].cell, what[1].radio_bps
-    return Played([ends[index] for index in range(len(transfers))], carried_bits)
+                flow, change = live[what[0]], what[1]
+                flow.cell, flow.radio_bps, flow.allocation = change.cell, change.radio_bps, change.allocation
+    return Played([ends[index] for index in range(len(transfers))], carried_bits, airtime_s, occupied_s)
 
 
 # Moments that no finish falls on: what a flow would send in no time at all may or may not be sent after it.
 MOMENTS = st.integers(1, 80).map(lambda count: count * 0.0412345678901)
 RADIOS = st.one_of(st.floats(1e6, 2e8), st.sampled_from([1e6, 5e6, 20e6, 20e6, 200e6]))
+ALLOCATIONS = st.sampled_from([1.0, 1.0, 1.0, 136 / 273, 0.25, 1 / 66, 1 / 273])
 RATES = st.one_of(st.just(math.inf), st.integers(1, 300).map(lambda mbps: mbps * 1e6))
 
 
 @st.composite
 def transfer(draw: st.DrawFn, cells: st.SearchStrategy[int]) -> Transfer:
-    changes = draw(st.lists(st.tuples(MOMENTS, cells, st.one_of(RADIOS, st.just(0.0))), max_size=4))
+    changes = draw(st.lists(st.tuples(MOMENTS, cells, st.one_of(RADIOS, st.just(0.0)), ALLOCATIONS), max_size=4))
     last_s = 4.0
     if changes:
-        changes.append((last_s, changes[-1][1], draw(RADIOS)))
+        changes.append((last_s, changes[-1][1], draw(RADIOS), draw(ALLOCATIONS)))
     return Transfer(
         start_s=draw(st.floats(0, 2)),
         cell=draw(cells),
@@ -253,6 +276,7 @@ def transfer(draw: st.DrawFn, cells: st.SearchStrategy[int]) -> Transfer:
         weight=draw(st.sampled_from([0.5, 1.0, 1.0, 2.0, 3.0])),
         limit_bps=draw(st.sampled_from([math.inf, math.inf, 20e6, 3e6, 1e6])),
         patience_s=draw(st.one_of(st.just(NEVER_S), st.floats(0.001, 3))),
+        allocation=draw(ALLOCATIONS),
         changes=tuple(Change(*change) for change in sorted(changes)),
     )
 
@@ -278,6 +302,9 @@ def assert_agrees(transfers: Sequence[Transfer], world: World) -> None:
         assert abs(our.t_s - their.t_s) <= tolerance_s
         assert abs(our.left_bits - their.left_bits) <= tolerance_s * fastest_bps
         assert abs(our.airtime_s - their.airtime_s) <= tolerance_s + 1e-6 * (1 + len(transfer.changes))
+    for cell in range(len(ROUTES)):
+        assert ours.airtime_s[cell] == pytest.approx(theirs.airtime_s[cell], abs=1e-5 * pieces)
+        assert ours.occupied_s[cell] == pytest.approx(theirs.occupied_s[cell], abs=1e-5 * pieces)
     for our_bits, their_bits in zip(ours.carried_bits, theirs.carried_bits, strict=True):
         assert abs(our_bits - their_bits) <= 1 + pieces
 

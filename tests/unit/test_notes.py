@@ -13,6 +13,7 @@ LOCAL = "scheme={kind: local, rounds: 2, devices: 3}"
 CENTRAL = "scheme={kind: central, rounds: 2, devices: 3}"
 WINDOWS = "devices.availability={kind: windows, period: %s}"
 CELLULAR = "network={kind: cellular, propagation: uma, carrier: fr3-7ghz, backhaul: {rate: 1 Gbit/s}}"
+HARQ = CELLULAR.replace("fr3-7ghz", "{kind: fr3-7ghz, transmissions: %s}")
 WAYPOINTS = "devices.mobility={kind: random-waypoint, speed: [%s, 50 m/s]}"
 ALL = "scheme={kind: fedavg, rounds: 2, cohort: 8}"
 
@@ -47,6 +48,7 @@ def test_scenarios_that_come_with_netfed_give_nothing_in_vain(name: str) -> None
     ("key", "sets", "written", "values"),
     [
         ("topology.spacing", [FIXED], "topology={kind: hexagonal, spacing: %s}", ("1 m", "9 km")),
+        ("network.carrier.transmissions", [], HARQ, ("1", "4")),
         ("devices.mobility", [FIXED], WAYPOINTS, ("1 m/s", "40 m/s")),
         ("topology.base_stations", [FIXED], "topology={kind: hexagonal, base_stations: %s}", ("1", "19")),
         ("scheme.over_selection", [ALL], "scheme.over_selection=%s", ("0.1", "3")),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from netfed.network.link_adaptation.harq import mean_transmissions
+from netfed.network.link_adaptation.harq import mean_submissions, mean_transmissions
 from netfed.network.link_adaptation.mcs import MCS_TABLES, Mcs
 from netfed.network.link_adaptation.numerology import SYMBOLS_PER_SLOT, slot_s
 from netfed.network.link_adaptation.peak_rate import overhead, peak_rate_bps
@@ -47,25 +47,31 @@ class Rung(NamedTuple):
 class RateLadder:
     """The rates that a device can have, each from some SINR on.
 
+    Of the ways that its SINR allows, a device fills its slots in the one that carries most: it has the highest rate
+    that it can have while it is alone. Of those that carry as much, it is the one on the fewest resource blocks.
+
     Args:
-        ways: In any order; those that need more than another one and carry no more are left out.
+        ways: In any order.
         slots_per_s: For this direction, transmissions that fail not counted.
+        blocks: Resource blocks of the carrier.
 
     Attributes:
         rungs: From the lowest SINR to the highest.
         sinr: What each needs. [rung]
         rate_bps: What it gives; before the first rung, 0. [rung + 1]
+        allocation: The share of the resource blocks that it takes; before the first rung, 1. [rung + 1]
     """
 
-    def __init__(self, ways: Iterable[Rung], slots_per_s: float) -> None:
+    def __init__(self, ways: Iterable[Rung], slots_per_s: float, blocks: int) -> None:
         self.rungs: list[Rung] = []
-        most_bits = 0.0
-        for way in sorted(ways, key=lambda way: (way.sinr, -way.bits)):
-            if way.bits > most_bits:
+        best = 0.0, 0
+        for way in sorted(ways, key=lambda way: (way.sinr, -way.bits, way.blocks)):
+            if (way.bits, -way.blocks) > best:
                 self.rungs.append(way)
-                most_bits = way.bits
+                best = way.bits, -way.blocks
         self.sinr = np.array([rung.sinr for rung in self.rungs], np.float32)
         self.rate_bps = np.array([0.0, *(rung.bits * slots_per_s for rung in self.rungs)])
+        self.allocation = np.array([1.0, *(rung.blocks / blocks for rung in self.rungs)])
 
     def rates_bps(self, sinr: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return each device's rate.
@@ -75,6 +81,15 @@ class RateLadder:
         """
         rates_bps: NDArray[np.float64] = self.rate_bps[np.searchsorted(self.sinr, sinr, side="right")]
         return rates_bps
+
+    def allocations(self, sinr: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return the share of the resource blocks that each device takes.
+
+        Args:
+            sinr: At full power over the whole carrier in one layer, linear. [device]
+        """
+        allocations: NDArray[np.float64] = self.allocation[np.searchsorted(self.sinr, sinr, side="right")]
+        return allocations
 
     def rung(self, sinr: float) -> Rung | None:
         """Return how a device transmits; None where it cannot."""
@@ -94,8 +109,9 @@ def uplink_ladder(carrier: Carrier) -> RateLadder:
     """Return the rates of an uplink.
 
     A device that is too weak for the whole carrier gathers its power on a half of it, a quarter and so on, down to one
-    resource block; where power control would have it transmit less on fewer blocks, commands from the base station
-    are taken to make up for it (TS 38.213, clause 7.1.1). Its flow is charged for the airtime of the whole carrier.
+    resource block, in one layer: who lacks power for that on all blocks has none for two. Where power control would
+    have it transmit less on fewer blocks, commands from the base station are taken to make up for it (TS 38.213,
+    clause 7.1.1). Others have the other blocks at the same time (TS 38.214, clause 6.1.2.2).
     """
     blocks = carrier.resource_blocks
     return _ladder(carrier, uplink=True, allocations=[blocks >> halvings for halvings in range(blocks.bit_length())])
@@ -103,8 +119,9 @@ def uplink_ladder(carrier: Carrier) -> RateLadder:
 
 def _ladder(carrier: Carrier, *, uplink: bool, allocations: Sequence[int]) -> RateLadder:
     share = carrier.uplink_share if uplink else carrier.downlink_share
-    slots_per_s = share / slot_s(carrier.subcarrier_spacing) / mean_transmissions(carrier.transmissions)
-    return RateLadder(_ways(carrier, uplink, allocations), slots_per_s)
+    transmissions = mean_transmissions(carrier.transmissions) * mean_submissions(carrier.transmissions)
+    slots_per_s = share / slot_s(carrier.subcarrier_spacing) / transmissions
+    return RateLadder(_ways(carrier, uplink, allocations), slots_per_s, carrier.resource_blocks)
 
 
 def _ways(carrier: Carrier, uplink: bool, allocations: Sequence[int]) -> Iterator[Rung]:
@@ -125,7 +142,7 @@ def _ways(carrier: Carrier, uplink: bool, allocations: Sequence[int]) -> Iterato
         overhead(carrier.frequency, uplink=uplink),
     )
     for layers in range(1, most_layers + 1):
-        for blocks in allocations:
+        for blocks in allocations if layers == 1 else allocations[:1]:
             elements = resource_elements(blocks, symbols, REFERENCE_ELEMENTS, carrier.extra_overhead)
             power_share = layers * blocks / carrier.resource_blocks
             for mcs in table:

@@ -39,7 +39,8 @@ class Carrier(Plugin):
         downlink_mcs: Table of modulation and coding schemes.
         uplink_mcs: The same for the other direction.
         extra_overhead: Resource elements of a block and slot that carry no data, beside control and reference signals.
-        transmissions: Of a transport block at the most, the first included.
+        transmissions: Of a transport block by HARQ at the most, the first included. RLC sends again what is lost then,
+            which takes as much airtime: rates are the same, whatever the number.
     """
 
     frequency: Hertz

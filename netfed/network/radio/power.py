@@ -27,6 +27,16 @@ def linear(ratio_db: Floats) -> Floats:
     return ratio
 
 
+def decibels(ratio: Any) -> Any:
+    """Return linear ratios in decibels. [...]"""
+    return 10 * np.log10(np.maximum(ratio, 1e-30))
+
+
+def dbm(power_w: Any) -> float:
+    """Return a power in watts as decibels over a milliwatt."""
+    return float(decibels(power_w)) + 30
+
+
 def thermal_noise_w(bandwidth_hz: float, noise_figure_db: float) -> float:
     """Return the noise in a receiver, that of its own circuits included."""
     return watts(_NOISE_DBM_PER_HZ + 10 * math.log10(bandwidth_hz) + noise_figure_db)

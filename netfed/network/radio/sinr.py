@@ -62,21 +62,21 @@ def uplink_received_w(gain: Floats, serving: Indices, power_w: Floats) -> NDArra
     return np.stack([np.bincount(serving, weights, cells) for weights in received_w], axis=1)
 
 
-def uplink_interference_w(mean_received_w: NDArray[np.float64], load: Floats) -> NDArray[np.float64]:
+def uplink_interference_w(mean_received_w: NDArray[np.float64], senders: Floats) -> NDArray[np.float64]:
     """Return the interference that each cell receives from the devices of others.
 
-    In each other cell one device transmits at a time, for as long as its load says, and all equally often.
+    In each other cell as many devices transmit at a time as it has senders, and all equally often.
 
     Args:
         mean_received_w: With what power a cell receives a device of another one. [serving cell, receiving cell]
-        load: Of each cell's uplink, from 0 to 1. [cell]
+        senders: Devices of each cell that transmit at a time, in the mean over the time. [cell]
 
     Returns:
         [cell]
     """
     from_others_w = mean_received_w.copy()
     np.fill_diagonal(from_others_w, 0.0)
-    interference_w: NDArray[np.float64] = (from_others_w * load[:, np.newaxis]).sum(axis=0)
+    interference_w: NDArray[np.float64] = (from_others_w * senders[:, np.newaxis]).sum(axis=0)
     return interference_w
 
 

@@ -10,9 +10,9 @@ from netfed.network.medium import Dedicated, Flow
 from netfed.network.virtual_time import VirtualClock
 
 
-def flow(radio_bps: float, limit_bps: float = math.inf) -> Flow:
+def flow(radio_bps: float, limit_bps: float = math.inf, allocation: float = 1.0) -> Flow:
     env = Environment()
-    return Flow(Dedicated(env, math.inf), 0, 1000, radio_bps, 1.0, limit_bps, Event(env))
+    return Flow(Dedicated(env, math.inf), 0, 1000, radio_bps, 1.0, limit_bps, allocation, Event(env))
 
 
 def piece(cell: Cell) -> tuple[float, float, float, float]:
@@ -44,6 +44,18 @@ def test_flows_of_one_radio_rate_are_one_rate_class() -> None:
     assert rate_classes[0] is rate_classes[2]
     assert rate_classes[0] is not rate_classes[1]
     assert rate_classes[0].weight == 2 * rate_classes[1].weight
+
+
+def test_a_tier_that_is_empty_serves_the_next_limit() -> None:
+    """Limits that follow the radio are others at each look: no trace of the old ones is left."""
+    cell = Cell(VirtualClock())
+    cell.join(flow(3e6, limit_bps=1e6), 1000, fine(1.0), 0.0)
+    for index in range(100):
+        guest = flow(1e6 + index, allocation=0.5)
+        rate_class = cell.join(guest, 1000, fine(1.0), 0.0)
+        assert (rate_class.carrier_bps, rate_class.tier.limit_bps) == (2e6 + 2 * index, (1e6 + index) / fine(1.0))
+        cell.leave(guest, rate_class, fine(1.0))
+    assert len(cell.limited) == 2
 
 
 def test_pieces_meet_where_a_rate_class_is_capped() -> None:

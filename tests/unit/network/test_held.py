@@ -19,8 +19,9 @@ RATES = st.sampled_from([1e6, 3e6, 7e6, 20e6, 50e6])
 LIMITS = st.sampled_from([math.inf, math.inf, 2.03e6, 5.07e6])  # odd, so that it is clear what holds a flow
 LINKS = st.sampled_from([0.0, 0.93e6, 2.9e6, 11.3e6])
 WEIGHTS = st.sampled_from([1.0, 2.5])
-FLOW = st.tuples(st.integers(0, 30), st.integers(1, 10**7), RATES, st.integers(0, 2), WEIGHTS, LIMITS)
-CHANGE = st.tuples(st.integers(0, 60), st.sampled_from(["radio", "cell"]), st.integers(0, 5), RATES)
+ALLOCATIONS = st.sampled_from([1.0, 1.0, 0.51, 0.13])
+FLOW = st.tuples(st.integers(0, 30), st.integers(1, 10**7), RATES, st.integers(0, 2), WEIGHTS, LIMITS, ALLOCATIONS)
+CHANGE = st.tuples(st.integers(0, 60), st.sampled_from(["radio", "cell"]), st.integers(0, 5), RATES, ALLOCATIONS)
 OUTAGE = st.tuples(st.integers(0, 60), LINKS)
 MEDIA: dict[str, Callable[[Environment], Medium]] = {
     "dedicated": lambda env: Dedicated(env, 8.09e6, 3),
@@ -44,20 +45,20 @@ class Watch:
             self.env.step()
 
     def held(self) -> list[tuple[Flow, float]]:
-        """Of each flow that something else than its cell's airtime holds: the share of airtime that it does without."""
+        """Of each flow that something else than its cell's airtime holds: the share of time that it is not sent in."""
         found = []
         for cell in range(3):
             live = [flow for flow in self.flows if flow.cell == cell and flow.left_bits is None and flow.radio_bps]
-            used = {flow: self.medium.rate_bps(flow) / flow.radio_bps for flow in live}
+            used = {flow: self.medium.rate_bps(flow) / flow.radio_bps * flow.allocation for flow in live}
             full = math.isclose(sum(used.values()), 1.0, rel_tol=1e-9)
             most = max((used[flow] / flow.weight for flow in live), default=0.0)
             for flow in live:
                 if isinstance(self.medium, Dedicated):
-                    free = math.isclose(used[flow], 1.0, rel_tol=1e-9)
+                    free = math.isclose(used[flow], flow.allocation, rel_tol=1e-9)
                 else:
                     free = full and math.isclose(used[flow] / flow.weight, most, rel_tol=1e-9)
                 if not free:
-                    found.append((flow, 1 - used[flow]))
+                    found.append((flow, 1 - used[flow] / flow.allocation))
         return found
 
 
@@ -71,15 +72,15 @@ def test_what_holds_a_flow_is_what_its_rates_show(
     medium = MEDIA[kind](env)
     watch = Watch(medium, env)
 
-    def start(after: int, bits: int, radio_bps: float, cell: int, weight: float, limit_bps: float) -> Iterator[Event]:
+    def start(after: int, *flow: Any) -> Iterator[Event]:
         yield env.timeout(after / 10)
-        watch.flows.append(medium.start(bits, radio_bps, cell, weight, limit_bps))
+        watch.flows.append(medium.start(*flow))
 
-    def change(after: int, what: str, which: int, radio_bps: float) -> Iterator[Event]:
+    def change(after: int, what: str, which: int, radio_bps: float, allocation: float) -> Iterator[Event]:
         yield env.timeout(after / 10 + 0.037)
         if which < len(watch.flows):
             flow = watch.flows[which]
-            medium.take_over(flow, flow.cell if what == "radio" else which % 3, radio_bps)
+            medium.take_over(flow, flow.cell if what == "radio" else which % 3, radio_bps, allocation)
 
     def relink(after: int, rate_bps: float) -> Iterator[Event]:
         yield env.timeout(after / 10 + 0.041)

@@ -85,6 +85,72 @@ def test_refuses_what_cannot_flow(make: Callable[..., Medium], flow: tuple[int, 
         make(Environment(), 1e6).start(*flow)
 
 
+@pytest.mark.parametrize("make", MEDIA)
+@pytest.mark.parametrize("allocation", [0.0, -0.5, 1.5, math.nan])
+def test_refuses_what_is_no_share_of_the_resource_blocks(make: Callable[..., Medium], allocation: float) -> None:
+    medium = make(Environment(), 1e6)
+    flow = medium.start(10, 1.0)
+    for begin in (lambda: medium.start(1, 1.0, allocation=allocation), lambda: medium.retune(flow, 1.0, allocation)):
+        with pytest.raises(SimulationError, match="resource blocks"):
+            begin()
+
+
+@pytest.mark.parametrize("make", MEDIA)
+def test_alone_on_a_part_of_the_resource_blocks_a_flow_has_its_radios_rate(make: Callable[..., Medium]) -> None:
+    """A quarter of them is there as long as others take no more than three quarters."""
+    for capacity, finish_s in ((1.0, 10.0), (0.25, 10.0), (0.125, 20.0)):
+        env = Environment()
+        medium = make(env, 1e9)
+        medium.set_capacity(0, capacity)
+        flow = medium.start(10_000_000, 1e6, allocation=0.25)
+        env.run()
+        assert env.now == pytest.approx(finish_s)
+        assert flow.airtime_s == medium.airtime_s()[0] == pytest.approx(10.0)
+        assert medium.occupied_s()[0] == pytest.approx(2.5)
+        assert flow.held_s == pytest.approx(0.0, abs=1e-9)
+
+
+def test_others_have_the_other_resource_blocks_at_the_same_time() -> None:
+    env = Environment()
+    medium = Shared(env, 1e9)
+    weak, strong = medium.start(10_000_000, 1e6, allocation=0.25), medium.start(180_000_000, 80e6)
+    assert (medium.rate_bps(weak), medium.rate_bps(strong)) == pytest.approx((1e6, 60e6))
+    env.run(until=strong.finished)
+    assert env.now == pytest.approx(3.0)
+    assert medium.occupied_s() == pytest.approx([3.0])
+    assert medium.airtime_s() == pytest.approx([3.0 + 2.25])
+    env.run()
+    assert (env.now, weak.airtime_s) == pytest.approx((10.0, 10.0))
+
+
+def test_where_too_many_want_their_parts_they_share_the_airtime() -> None:
+    """Sixteen quarters: each is on the air for a quarter of the time, like a whole carrier for a sixteenth."""
+    env = Environment()
+    medium = Shared(env, 1e9)
+    flows = [medium.start(1_000_000, 1e6, allocation=0.25) for _ in range(16)]
+    env.run()
+    assert env.now == pytest.approx(4.0)
+    assert [flow.airtime_s for flow in flows] == pytest.approx([1.0] * 16)
+    assert [flow.held_s for flow in flows] == pytest.approx([0.0] * 16, abs=1e-9)
+
+
+@pytest.mark.parametrize("make", MEDIA)
+def test_other_resource_blocks_change_the_limit_with_the_rate(make: Callable[..., Medium]) -> None:
+    """A second at 1 Mbit/s, one at 1.25, and one at 2, of which the flow's own limit leaves 1.5."""
+    env = Environment()
+    medium = make(env, 8e6)
+    flow = medium.start(12_500_000, 1e6, limit_bps=1.5e6, allocation=0.5)
+    for radio_bps, allocation in ((1.25e6, 0.125), (2e6, 0.25)):
+        env.run(until=env.now + 1.0)
+        medium.retune(flow, radio_bps, allocation)
+    env.run(until=3.0)
+    assert flow.sent_bits == 1_000_000 + 1_250_000 + 1_500_000
+    assert flow.airtime_s == pytest.approx(2.75)
+    assert medium.occupied_s() == pytest.approx([0.5 + 0.125 + 0.75 * 0.25])
+    assert medium.stop(flow) == pytest.approx(8_750_000)
+    assert flow.held_s == pytest.approx(0.25)
+
+
 def test_many_flows_share_equally() -> None:
     env = Environment()
     medium = Shared(env, backhaul_bps=1e9)

@@ -2,61 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from netfed.errors import TransferLost
 from netfed.network.background import Constant
 from netfed.network.cellular import Cellular
-from netfed.network.link_adaptation.rates import downlink_ladder
+from netfed.network.link_adaptation.rates import downlink_ladder, uplink_ladder
 from netfed.network.mobility.handover import Handover, RadioLinkFailure
 from netfed.network.mobility.spec import Mobility, RandomWaypoint
 from netfed.network.network import Network
 from netfed.network.outages import Scheduled
-from netfed.network.population import Device
 from netfed.network.radio.antenna import Omnidirectional
-from netfed.network.radio.carrier import Fr1MidBand, Fr3Lower
+from netfed.network.radio.carrier import Fr1MidBand
 from netfed.network.radio.outdoor import UrbanMacro
-from netfed.network.spec import LinkClass
-
-BACKHAUL = LinkClass(rate=math.inf)
-URBAN = Cellular(propagation=UrbanMacro(), carrier=Fr3Lower(), backhaul=BACKHAUL)
-Build = Callable[..., Network]
-
-
-class Payload:
-    def __init__(self, bits: int) -> None:
-        self.bits = bits
-        self.content = "version 1"
-
-
-def begin(network: Network, ids: list[int]) -> None:
-    network.attach(np.array(ids))
-    for device in ids:
-        network.join(device)
-
-
-def sent(network: Network, device: int, bits: int, direction: str = "uplink") -> Any:
-    """Start a transfer; the value of the process is its duration, or what it was lost to."""
-
-    def sending() -> Any:
-        start_s = network.env.now
-        try:
-            yield from getattr(network, direction)(Device(network.population, device, 0)).send(Payload(bits))
-        except TransferLost as loss:
-            return loss.cause
-        return network.env.now - start_s
-
-    return network.env.process(sending())
-
-
-def gains_db(network: Network, ids: list[int], now_s: float) -> Any:
-    return network.radio_access._gain_db(np.array(ids), now_s)
+from tests.unit.network.cellular import BACKHAUL, URBAN, Build, begin, gains_db, sent
 
 
 def test_the_strongest_cell_serves_and_its_sinr_gives_the_rate(build: Build) -> None:
@@ -73,58 +35,14 @@ def test_the_strongest_cell_serves_and_its_sinr_gives_the_rate(build: Build) -> 
     assert (population.rate_up_bps < population.rate_down_bps).all()
 
 
-def test_nobody_else_changes_a_device_that_begins_alone(build: Build) -> None:
-    few, many = build(URBAN, base_stations=7, count=5), build(URBAN, base_stations=7, count=500)
-    for network in (few, many):
-        begin(network, [3])
-    assert gains_db(few, [3], 7.0).tolist() == gains_db(many, [3], 7.0).tolist()
-    assert few.population.rate_up_bps[3] == many.population.rate_up_bps[3] > 0
-
-
-def test_the_budget_tells_what_a_device_gets(build: Build) -> None:
-    network = build(replace(URBAN, background=Constant(0.3)), base_stations=7, count=9)
-    budget = {term.name: term.value for term in network.radio_access.budget(4, 0.0)}
-    begin(network, [4])
-    assert budget["rate, down"] == network.population.rate_down_bps[4]
-    assert budget["rate, up"] == network.population.rate_up_bps[4]
-    assert budget["base station"] * 3 + budget["sector"] == np.argmax(gains_db(network, [4], 0.0))
-    assert budget["gain"] == pytest.approx(gains_db(network, [4], 0.0).max(), abs=1e-4)
-    signal_dbm = budget["transmit power, down"] + budget["gain"] + budget["gain of beams"]
-    assert budget["SINR, down"] < signal_dbm - budget["noise, down"]
-    assert budget["SINR, down"] == pytest.approx(signal_dbm - budget["noise and interference, down"], abs=1e-3)
-    received_dbm = budget["transmit power, up"] + budget["gain"] + budget["gain of beams"]
-    assert budget["SINR, up"] == pytest.approx(received_dbm - budget["noise and interference, up"], abs=1e-3)
-    assert budget["noise and interference, up"] > budget["noise, up"]
-
-
-def test_load_of_others_takes_airtime_and_interferes(build: Build) -> None:
-    rates = {}
-    for load in (0.0, 0.6):
-        network = build(replace(URBAN, background=Constant(load)), base_stations=7, count=30)
-        begin(network, list(range(30)))
-        rates[load] = network.population.rate_down_bps.mean()
-    assert rates[0.6] < rates[0.0]
-    alone = build(replace(URBAN, background=Constant(0.5), latency=0.0), count=4)
-    begin(alone, [2])
-    bits = int(10 * alone.population.rate_up_bps[2])
-    sending = sent(alone, 2, bits)
-    alone.env.run(sending)
-    assert sending.value == pytest.approx(20.0, rel=1e-6)
-
-
-def test_a_busy_neighbour_interferes_from_the_next_look_on(build: Build) -> None:
-    network = build(URBAN, base_stations=7, count=60)
-    begin(network, list(range(60)))
-    quiet_bps = network.population.rate_down_bps.copy()
-    for device in range(60):
-        sent(network, device, 10**12, "downlink")
-    network.env.run(0.9)
-    assert network.population.rate_down_bps.tolist() == quiet_bps.tolist()
-    network.env.run(1.1)
-    assert network.radio_access.load["downlink"].max() == pytest.approx(1.0)
-    assert 0 < network.radio_access.load["downlink"].sum() <= 21
-    assert network.population.rate_down_bps.mean() < 0.9 * quiet_bps.mean()
-    network.check_conservation()
+def test_a_device_that_lacks_power_is_on_as_many_resource_blocks_as_its_rate_needs(build: Build) -> None:
+    weak = replace(URBAN, carrier=replace(URBAN.carrier, device_transmit_power=-5.0))
+    network = build(weak, base_stations=7, count=40)
+    begin(network, list(range(40)))
+    population, ladder = network.population, uplink_ladder(weak.carrier)
+    ways = set(zip(ladder.rate_bps.tolist(), ladder.allocation.tolist(), strict=True))
+    assert set(zip(population.rate_up_bps.tolist(), population.allocation_up.tolist(), strict=True)) <= ways
+    assert 0 < population.allocation_up.min() < population.allocation_up.max() == 1.0
 
 
 def test_the_radio_sleeps_while_nobody_takes_part(build: Build) -> None:
@@ -137,7 +55,7 @@ def test_the_radio_sleeps_while_nobody_takes_part(build: Build) -> None:
     assert network.env.now == 4.0
     begin(network, [1])
     network.env.run(11.5)
-    assert network.radio_access._measured_s == 11.0
+    assert network.radio_access.load.measured_s == 11.0
 
 
 # A device drives past three cells.
@@ -178,7 +96,7 @@ def road(monkeypatch: pytest.MonkeyPatch, build: Build) -> Build:
     """Return a function that builds a network of three base stations in a row, 400 m apart."""
     sites_m = np.array([[0.0, 0.0], [400.0, 0.0], [800.0, 0.0]])
     monkeypatch.setattr("netfed.network.network.positions_m", lambda graph: sites_m)
-    monkeypatch.setattr("netfed.network.radio_access.positions_m", lambda graph: sites_m)
+    monkeypatch.setattr("netfed.network.air_interface.positions_m", lambda graph: sites_m)
     return lambda kind=ROAD, **devices: build(kind, base_stations=3, count=2, mobility=Drive(), **devices)
 
 
@@ -257,17 +175,6 @@ def test_a_link_without_mcs_is_lost_whatever_the_user_says(road: Build) -> None:
     sending = sent(network, 0, 1000)
     network.env.run(sending)
     assert sending.value == "radio-link-failure"
-
-
-def test_the_devices_of_others_interfere_whoever_takes_part(build: Build) -> None:
-    rates = []
-    for others in ([], list(range(4, 60))):
-        network = build(replace(URBAN, background=Constant(0.6)), base_stations=7, count=60)
-        begin(network, [3, *others])
-        rates.append(network.population.rate_up_bps[3])
-    quiet = build(URBAN, base_stations=7, count=60)
-    begin(quiet, [3])
-    assert rates[0] == rates[1] < quiet.population.rate_up_bps[3]
 
 
 def test_a_handover_may_lose_the_transfer(road: Build) -> None:
@@ -420,54 +327,6 @@ def test_devices_leave_a_cell_that_fails(build: Build) -> None:
     assert 0 not in fresh.population.base_station.tolist()
 
 
-def test_proportional_fair_is_worth_more_to_many(build: Build) -> None:
-    rates = {}
-    for scheduler in ("round-robin", "proportional-fair"):
-        network = build(replace(URBAN, scheduler=scheduler), base_stations=1, count=30)
-        begin(network, list(range(30)))
-        for device in range(30):
-            sent(network, device, 10**12)
-        network.env.run(1.5)
-        rates[scheduler] = network.population.rate_up_bps.copy()
-    assert (rates["proportional-fair"] > 1.2 * rates["round-robin"])[rates["round-robin"] > 0].all()
-
-
-def test_uplinks_of_other_cells_interfere_as_much_as_these_transmit(build: Build) -> None:
-    network = build(replace(URBAN, background=Constant(0.3)), base_stations=7, count=60)
-    ids = list(range(60))
-    begin(network, ids)
-    radio, quiet_bps = network.radio_access, network.population.rate_up_bps.copy()
-    for device in ids:
-        link = network.link("uplink", Device(network.population, device, 0), network.access)
-        network.env.process(link.send(Payload(10**12)))
-    network.env.run(1.1)
-    load, gain_db = radio.load["uplink"], gains_db(network, ids, 1.0)
-    assert load.max() == pytest.approx(1.0)
-    assert load.min() == pytest.approx(0.3)
-    assert radio.load["downlink"] == pytest.approx(0.3)
-    gain, cells = 10 ** (gain_db / 10), np.argmax(gain_db, axis=1)
-    heard_w = gain * radio._device_power_w(gain, cells)[:, None]
-    expected_w = np.zeros(21)
-    for cell in set(cells.tolist()):
-        expected_w += load[cell] * heard_w[cells == cell].mean(axis=0) * (np.arange(21) != cell)
-    assert radio._interference_w == pytest.approx(expected_w, rel=1e-4)
-    assert network.population.rate_up_bps.mean() < quiet_bps.mean()
-
-
-def test_a_cell_that_has_rested_has_one_user_again(build: Build) -> None:
-    kind = replace(URBAN, scheduler="proportional-fair")
-    rested, fresh = build(kind, count=30), build(kind, count=30)
-    begin(rested, list(range(30)))
-    for device in range(30):
-        sent(rested, device, 10**12)
-    rested.env.run(1.5)
-    for device in range(30):
-        rested.leave(device)
-    begin(rested, [3])
-    begin(fresh, [3])
-    assert rested.population.rate_up_bps[3] == fresh.population.rate_up_bps[3] > 0
-
-
 def test_who_begins_just_before_a_look_has_a_rate_of_the_radio(build: Build) -> None:
     """The look was planned for devices that have left since."""
     late, fresh = build(URBAN, base_stations=7, count=5), build(URBAN, base_stations=7, count=5)
@@ -477,7 +336,7 @@ def test_who_begins_just_before_a_look_has_a_rate_of_the_radio(build: Build) -> 
     late.leave(1)
     late.env.run(1.5)
     begin(fresh, [3])
-    assert late.radio_access.load["downlink"].tolist() == [0.0] * 21
+    assert late.radio_access.load.share["downlink"].tolist() == [0.0] * 21
     assert late.population.rate_down_bps[3] == fresh.population.rate_down_bps[3] > 0
 
 
@@ -486,11 +345,3 @@ def test_moving_devices_change_cells(build: Build) -> None:
     begin(network, list(range(50)))
     network.env.run(30.0)
     assert len(handovers(network)) > 20
-
-
-def test_what_does_not_go_together_is_refused(build: Build) -> None:
-    with pytest.raises(ValueError, match=r"uma is for 0\.5 to 100 GHz, not 140"):
-        replace(URBAN, carrier=replace(Fr3Lower(), frequency=140e9))
-    for name, value in {"refresh": 0.0, "latency": math.inf, "backhaul": LinkClass(1e9, 0.5)}.items():
-        with pytest.raises(ValueError, match=name):
-            replace(URBAN, **{name: value})

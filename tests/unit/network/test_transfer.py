@@ -115,6 +115,39 @@ def test_what_was_sent_stays_where_it_was_sent(build: Callable[..., Network], ki
     assert ended["energy_j"] == pytest.approx(PHONE.transmit_w * 1.75 + PHONE.idle_w * (0.05 + LATENCY_S))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_on_few_resource_blocks_a_device_pays_for_as_long_as_it_sends(
+    build: Callable[..., Network], kind: Rated
+) -> None:
+    """A second at 2 Mbit/s on a quarter of them, one at 4 on a half, and a cell on with 2 of all of them."""
+    network = build(kind, base_stations=2)
+    network.population.rate_up_bps[0], network.population.allocation_up[0] = 2e6, 0.25
+    transfer, process = begin(network, until_s=1.0)
+    transfer.retune(4e6, 0.5)
+    network.env.run(until=2.0)
+    transfer.hand_over(1, 0, 2e6, interruption_s=0.1, allocation=1.0)
+    network.env.run(until=process)
+    assert network.env.now == pytest.approx(2.1 + 2.0 + LATENCY_S)
+    ended = row(network)
+    assert ended["airtime_s"] == pytest.approx(4.0)
+    assert ended["backhaul_s"] == pytest.approx(0.0, abs=1e-9)
+    assert ended["energy_j"] == pytest.approx(PHONE.transmit_w * 4.0 + PHONE.idle_w * (0.1 + LATENCY_S))
+    assert network.ledger.joules[0, 1] == pytest.approx(PHONE.transmit_w * 4.0)
+    occupied_s = [medium.occupied_s() for medium in network.media["uplink"]]
+    assert occupied_s == [pytest.approx([0.25 + 0.5]), pytest.approx([2.0])]
+
+
+def test_after_an_interruption_a_transfer_is_on_the_resource_blocks_of_its_new_cell(
+    build: Callable[..., Network],
+) -> None:
+    network = build(KINDS[1], base_stations=2)
+    transfer, _ = begin(network, until_s=0.25)
+    transfer.hand_over(1, 0, 2e6, interruption_s=0.1, allocation=0.25)
+    network.env.run(until=1.0)
+    assert transfer.way.medium.rate_bps(transfer.flow) == 2e6
+    assert transfer.way.medium.occupied_s() == pytest.approx([0.65 * 0.25])
+
+
 def test_what_was_sent_before_a_loss_is_lost_where_it_was_sent(build: Callable[..., Network]) -> None:
     network = build(KINDS[1], base_stations=3)
     transfer, process = begin(network, until_s=0.25)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from netfed.network.link_adaptation.harq import mean_transmissions, residual_loss
+from netfed.network.link_adaptation.harq import mean_submissions, mean_transmissions, residual_loss
 from netfed.network.link_adaptation.thresholds import BLER_TARGET
 
 
@@ -22,6 +22,28 @@ def test_four_transmissions_at_a_tenth() -> None:
 @pytest.mark.parametrize("bler", [0.0, 0.1, 0.5])
 def test_what_arrives_of_what_is_sent_is_what_is_not_lost(limit: int, bler: float) -> None:
     assert (1 - residual_loss(limit, bler)) / mean_transmissions(limit, bler) == pytest.approx(1 - bler)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4, 16])
+@pytest.mark.parametrize("bler", [0.0, 0.1, 0.5])
+def test_a_block_takes_as_many_transmissions_whoever_sends_it_again(limit: int, bler: float) -> None:
+    assert mean_submissions(limit, bler) == pytest.approx(1 / (1 - bler**limit))
+    assert mean_transmissions(limit, bler) * mean_submissions(limit, bler) == pytest.approx(1 / (1 - bler))
+
+
+def test_blocks_submitted_until_they_are_there_agree() -> None:
+    draw = random.Random(7)
+    sent = submitted = 0
+    for _ in range(20_000):
+        arrived = False
+        while not arrived:
+            submitted += 1
+            for _ in range(2):
+                sent += 1
+                if arrived := draw.random() >= 0.3:
+                    break
+    assert submitted / 20_000 == pytest.approx(mean_submissions(2, 0.3), rel=0.01)
+    assert sent / submitted == pytest.approx(mean_transmissions(2, 0.3), rel=0.01)
 
 
 def test_blocks_sent_one_by_one_agree() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from netfed.network.link_adaptation.mcs import MCS_TABLES
 from netfed.network.link_adaptation.numerology import slot_s
 from netfed.network.link_adaptation.peak_rate import overhead, peak_rate_bps
-from netfed.network.link_adaptation.rates import downlink_ladder, uplink_ladder
+from netfed.network.link_adaptation.rates import RateLadder, Rung, downlink_ladder, uplink_ladder
 from netfed.network.link_adaptation.transport_block import resource_elements, transport_block_bits
 from netfed.network.radio.carrier import Carrier, Fr1MidBand, Fr2, Nr
 
@@ -55,8 +55,46 @@ def test_no_rate_exceeds_shannons_bound(carrier: Any) -> None:
 def test_rates_rise_with_sinr(carrier: Any) -> None:
     for ladder in (downlink_ladder(carrier), uplink_ladder(carrier)):
         assert (np.diff(ladder.sinr) >= 0).all()
-        assert (np.diff(ladder.rate_bps) > 0).all()
+        assert (np.diff(ladder.rate_bps) >= 0).all()
         assert (ladder.rates_bps(ladder.sinr) >= ladder.rate_bps[1:]).all()
+
+
+@given(
+    st.lists(
+        st.builds(
+            Rung,
+            sinr=st.sampled_from([0.01, 0.1, 0.5, 1.0, 2.0, 30.0]),
+            bits=st.sampled_from([24.0, 32.0, 32.0, 500.0]),
+            layers=st.just(1),
+            blocks=st.integers(1, 8),
+            mcs=st.just(MCS_TABLES["qam64"][0]),
+        ),
+        max_size=20,
+    ),
+    st.sampled_from([0.001, 0.01, 0.3, 1.0, 50.0]),
+)
+def test_the_best_way_is_the_one_that_carries_most_on_the_fewest_blocks(ways: list[Rung], sinr: float) -> None:
+    ladder, allowed = RateLadder(ways, 2000.0, 8), [way for way in ways if way.sinr <= sinr]
+    rung, sinrs = ladder.rung(sinr), np.array([sinr])
+    if not allowed:
+        assert rung is None
+        assert (ladder.rates_bps(sinrs), ladder.allocations(sinrs)) == (0.0, 1.0)
+    else:
+        assert rung is not None
+        assert (rung.bits, -rung.blocks) == max((way.bits, -way.blocks) for way in allowed)
+        assert ladder.rates_bps(sinrs) == 2000.0 * rung.bits
+        assert ladder.allocations(sinrs) == rung.blocks / 8
+
+
+@given(carriers)
+@settings(max_examples=10)
+def test_who_lacks_power_takes_as_few_blocks_as_it_has_power_for(carrier: Any) -> None:
+    ladder, blocks = uplink_ladder(carrier), carrier.resource_blocks
+    for rung, allocation in zip(ladder.rungs, ladder.allocation[1:], strict=True):
+        assert allocation == rung.blocks / blocks
+        assert rung.blocks in {blocks >> halvings for halvings in range(9)}
+        assert rung.layers == 1 or rung.blocks == blocks
+    assert (downlink_ladder(carrier).allocation == 1.0).all()
 
 
 @pytest.mark.parametrize("mcs", MCS_TABLES["qam64"], ids=lambda mcs: mcs.index)
@@ -69,8 +107,9 @@ def test_from_its_threshold_on_a_scheme_or_a_better_one_is_used(mcs: Any) -> Non
 
 
 def test_a_slot_carries_its_transport_block() -> None:
-    # 273 blocks of 12 x 13 - 12 elements, 64QAM at 948/1024, one layer: TS 38.214, clause 5.1.3.2
-    assert downlink_ladder(PLAIN).rate_bps[-1] == pytest.approx(217_128 * 2000)
+    # 273 blocks of 12 x 13 - 12 elements, 64QAM at 948/1024, one layer: TS 38.214, clause 5.1.3.2. One in ten is lost.
+    assert downlink_ladder(PLAIN).rungs[-1].bits == 217_128
+    assert downlink_ladder(PLAIN).rate_bps[-1] == pytest.approx(217_128 * 2000 * 0.9)
 
 
 def test_below_the_first_threshold_nothing_is_carried() -> None:
@@ -80,10 +119,18 @@ def test_below_the_first_threshold_nothing_is_carried() -> None:
     assert ladder.rates_bps(np.array([1.0]))[0] > 0
 
 
-def test_airtime_that_is_not_for_a_direction_or_spent_on_repeating_is_not_counted() -> None:
-    half = replace(PLAIN, downlink_share=0.5, uplink_share=0.4, transmissions=4)
-    assert downlink_ladder(half).rate_bps == pytest.approx(downlink_ladder(PLAIN).rate_bps * 0.5 / 1.111)
-    assert uplink_ladder(half).rate_bps == pytest.approx(uplink_ladder(PLAIN).rate_bps * 0.4 / 1.111)
+def test_airtime_that_is_not_for_a_direction_is_not_counted() -> None:
+    half = replace(PLAIN, downlink_share=0.5, uplink_share=0.4)
+    assert downlink_ladder(half).rate_bps == pytest.approx(downlink_ladder(PLAIN).rate_bps * 0.5)
+    assert uplink_ladder(half).rate_bps == pytest.approx(uplink_ladder(PLAIN).rate_bps * 0.4)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4])
+def test_airtime_that_is_spent_on_repeating_is_not_counted(limit: int) -> None:
+    carrier = replace(PLAIN, transmissions=limit)
+    for ladder in (downlink_ladder(carrier), uplink_ladder(carrier)):
+        bits = np.array([rung.bits for rung in ladder.rungs])
+        assert ladder.rate_bps[1:] == pytest.approx(bits * 2000 * 0.9, rel=1e-12)
 
 
 def test_layers_share_the_power() -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from netfed.network.radio.power import linear, open_loop_power_w, thermal_noise_w, watts
+from netfed.network.radio.power import dbm, decibels, linear, open_loop_power_w, thermal_noise_w, watts
 
 
 def test_decibels() -> None:
@@ -42,3 +42,10 @@ def test_full_compensation_makes_all_devices_heard_alike() -> None:
 def test_without_compensation_all_devices_are_as_loud() -> None:
     power_w = open_loop_power_w(linear(-np.array([60.0, 80.0, 90.0])), 4, 15e3, 0.0, 0.0, 23.0)
     assert power_w == pytest.approx(4 * watts(0.0))
+
+
+def test_decibels_are_the_inverse_of_linear_ratios() -> None:
+    ratio = np.array([1e-12, 0.5, 1.0, 2e3])
+    assert linear(decibels(ratio)) == pytest.approx(ratio)
+    assert decibels(0.0) == pytest.approx(-300.0)
+    assert dbm(watts(23.0)) == pytest.approx(23.0)
