@@ -143,6 +143,23 @@ def test_a_transfer_is_carried_over_with_all_its_bits(road: Build) -> None:
     network.check_conservation()
 
 
+def test_a_transfer_is_carried_over_to_the_resource_blocks_of_its_new_cell(road: Build) -> None:
+    """A device of 0.1 mW is on few of them near the border, before it changes cells and after."""
+    network = road(replace(ROAD, carrier=replace(Fr1MidBand(), device_transmit_power=-10.0)))
+    begin(network, [0])
+    sent(network, 0, 10**12)
+    found = set()
+    for step in range(90):
+        network.env.run(0.25 * step + 0.01)
+        (transfer,) = network.transfers
+        if network.radio_access.gap_s(0) == 0:
+            assert transfer.flow.radio_bps == network.population.rate_up_bps[0] > 0
+            assert transfer.flow.allocation == network.population.allocation_up[0]
+            found.add((transfer.way.base_station, transfer.flow.allocation))
+    assert {base_station for base_station, _ in found} == {0, 1}
+    assert len({allocation for _, allocation in found}) > 2
+
+
 def test_between_two_cells_nothing_is_sent(road: Build) -> None:
     network = road()
     begin(network, [0])
