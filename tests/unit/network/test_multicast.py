@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from netfed.errors import Dropped, SimulationError, TransferLost
 from netfed.network.batteries import NEGLIGIBLE_J
 from netfed.network.battery import Battery
 from netfed.network.network import Network
+from netfed.network.outages import Scheduled
 from netfed.network.population import Device
 from netfed.network.profiles import PROFILES
 from netfed.network.rrc import Rrc
@@ -135,6 +136,22 @@ def test_the_backhaul_holds_it_once(build: Callable[..., Network]) -> None:
     for row in rows(network, "reception"):
         assert row["t_s"] == pytest.approx(4.005)
         assert (row["airtime_s"], row["backhaul_s"]) == pytest.approx((2.0, 2.0))
+
+
+@pytest.mark.parametrize("family", [Fixed, Fluid])
+def test_it_waits_while_its_cell_is_out_of_order(
+    build: Callable[..., Network], family: type[Fixed] | type[Fluid]
+) -> None:
+    network = build(replace(kind(family=family), outages=(Scheduled(start=0.5, duration=3.0, cells=(0,)),)))
+    receivers = cast(network)
+    network.env.run(until=1.0)
+    receivers[1].interrupt("late")
+    assert settled(network, receivers) == [None, "late", None]
+    assert {row["device"]: row["t_s"] for row in rows(network, "reception")} == {
+        1: 1.0,
+        0: pytest.approx(3.5 + 0.75 + LATENCY_S),
+        2: pytest.approx(3.5 + 0.75 + LATENCY_S),
+    }
 
 
 def test_when_the_worst_receiver_leaves_it_goes_on_at_the_rate_of_the_next(build: Callable[..., Network]) -> None:
