@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from netfed.network.background import Background
 from netfed.network.link_adaptation.scheduler import Scheduler
@@ -15,7 +15,7 @@ from netfed.network.radio.antenna import Antenna, Sectors
 from netfed.network.radio.buildings import Buildings
 from netfed.network.radio.carrier import Carrier
 from netfed.network.radio.propagation import Propagation
-from netfed.network.spec import LinkClass, Network
+from netfed.network.spec import LinkClass, Network, check_meter
 from netfed.units import Seconds
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Cellular(Network, kind="cellular"):
         handover: When devices change cells.
         wraparound: Whether the base stations repeat all around, as 3GPP's evaluations have it: hexagonal grids of 7,
             19, 37, ... of them.
+        meter: Time between records of how busy each link is and how much waits for it, while anything is under way;
+            auto: 1 s at first, and twice as long after every thousand of them; null: none are made.
     """
 
     propagation: Propagation
@@ -64,6 +66,7 @@ class Cellular(Network, kind="cellular"):
     refresh: Seconds = 1.0
     handover: Handover = field(default_factory=Handover)
     wraparound: bool = False
+    meter: Seconds | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
         self.propagation.check_frequency(self.carrier.frequency)
@@ -74,6 +77,7 @@ class Cellular(Network, kind="cellular"):
             raise ValueError("refresh must be more than 0 s")
         if not 0 <= self.latency < math.inf:
             raise ValueError("latency must be 0 s or more")
+        check_meter(self.meter)
 
     @property
     def cells(self) -> int:

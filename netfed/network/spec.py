@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -145,11 +145,13 @@ class Network(Plugin):
         backhaul: Links between base stations and the cloud, one each way and base station.
         background: What others take of the airtime of every cell; null: nothing.
         outages: When cells and links of the backhaul are out of order.
+        meter: How far apart looks at how busy links are (see `meter`); null: nobody looks.
     """
 
     backhaul: LinkClass
     background: Background | None = None
     outages: tuple[Outages, ...] = ()
+    meter: float | Literal["auto"] | None = None
 
     @property
     def cells(self) -> int:
@@ -222,21 +224,42 @@ class Ideal(Network, kind="ideal"):
         return Dedicated(env, backhaul_bps, self.cells)
 
 
+def check_meter(interval: float | Literal["auto"] | None) -> None:
+    """Refuse looks at links that are no time apart.
+
+    Raises:
+        ValueError: They are.
+    """
+    _require(interval is None or interval == "auto" or 0 < interval < math.inf, "meter must be more than 0 s")
+
+
 @dataclass(frozen=True)
 class Rated(Network):
-    """A network whose links have given rates: what `Fixed` and `Fluid` have in common."""
+    """A network whose links have given rates: what `Fixed` and `Fluid` have in common.
+
+    Attributes:
+        uplink: From devices to their base station.
+        downlink: From base stations to their devices.
+        backhaul: Links between base stations and the cloud, one each way and base station.
+        background: What others take of the airtime of every cell; null: nothing.
+        outages: When cells and links of the backhaul are out of order.
+        meter: Time between records of how busy each link is and how much waits for it, while anything is under way;
+            auto: 1 s at first, and twice as long after every thousand of them; null: none are made.
+    """
 
     uplink: LinkClass
     downlink: LinkClass
     backhaul: LinkClass
     background: Background | None = None
     outages: tuple[Outages, ...] = ()
+    meter: Seconds | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
         _require(self.backhaul.spread == 0, "backhaul: spread is for access links only")
         _require(self.backhaul.limit is None, "backhaul: limit is for access links only")
         for name in ("uplink", "downlink"):
             _require(getattr(self, name).rate < math.inf, f"{name}: rate must be finite")
+        check_meter(self.meter)
 
     def air(self, direction: Direction) -> LinkClass:
         """Return the access links of one direction."""
