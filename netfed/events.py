@@ -17,6 +17,7 @@ COLUMNS: dict[str, type[float] | type[int] | type[str] | type[bool]] = {
     "version": int,
     "cell": int,
     "sector": int,
+    "edge": int,
     "link": str,
     "start_s": float,
     "bits": float,

@@ -15,7 +15,7 @@ from netfed.notes import idle
 from netfed.results import Results
 from netfed.scenario import loads
 
-_READ = ("t_s", "kind", "device", "cell", "link", "start_s", "cause", "airtime_s", "backhaul_s", "latency_s")
+_READ = ("t_s", "kind", "device", "cell", "edge", "link", "start_s", "cause", "airtime_s", "backhaul_s", "latency_s")
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,13 @@ class Link:
         network: What the link is a part of.
         ways: What it may share with other devices. [base station]
         device: At its end.
+        edge: The base station whose server is at the other end, whichever serves the device; None: the cloud is.
     """
 
-    __slots__ = ("_device", "_network", "_radio_w", "_way", "_ways")
+    __slots__ = ("_device", "_edge", "_network", "_radio_w", "_way", "_ways")
 
-    def __init__(self, network: Network, ways: Sequence[Way], device: Device) -> None:
+    def __init__(self, network: Network, ways: Sequence[Way], device: Device, edge: int | None = None) -> None:
+        self._edge = edge
         self._network = network
         self._ways = ways
         self._way = ways[device.base_station]
@@ -121,6 +123,7 @@ class Link:
             "transfer",
             device=device_id,
             cell=way.base_station,
+            edge=None if self._edge == way.base_station else self._edge,
             link=way.direction,
             start_s=start_s,
             bits=sent_bits,

@@ -138,9 +138,16 @@ class Network:
         if self.radio_access is not None:
             self.radio_access.leave(device_id)
 
-    def link(self, direction: Direction, device: Device, span: Span) -> Link:
-        """Return the way between a device and the cloud (``whole``) or its base station (``access``)."""
-        return Link(self, span.ways[direction], device)
+    def link(self, direction: Direction, device: Device, span: Span, edge: int | None = None) -> Link:
+        """Return the way between a device and the cloud (``whole``) or its base station (``access``).
+
+        Args:
+            direction: Of the payloads.
+            device: At one end.
+            span: What is crossed.
+            edge: The base station whose server is at the other end; None: the cloud is.
+        """
+        return Link(self, span.ways[direction], device, edge)
 
     def downlink(self, device: Device) -> Link:
         """Return the way from the cloud to a device."""
