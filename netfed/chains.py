@@ -63,12 +63,14 @@ class Chain:
         device: Whose it is; None: a base station's.
         spans: At least one, in order.
         cell: Where it first sent or received; None if it did neither.
+        edge: The base station whose server it was for, which its device may have left; where there is none, its cell.
         cause: What it was lost to; None if it was not.
     """
 
     device: int | None
     spans: list[Span] = field(default_factory=list)
     cell: int | None = None
+    edge: int | None = None
     cause: str | None = None
 
     @property
@@ -113,7 +115,10 @@ def chains(rows: Iterable[Mapping[str, Any]]) -> list[Chain]:
             latest[device] = chain
         chain.spans.append(span)
         chain.cause = row.get("cause")
-        chain.cell = row.get("cell") if chain.cell is None else chain.cell
+        if chain.cell is None:
+            chain.cell = row.get("cell")
+            edge = row.get("edge")
+            chain.edge = chain.cell if edge is None else edge
         ended.pop(id(chain), None)
         ended[id(chain)] = chain
     return list(ended.values())

@@ -109,9 +109,10 @@ def largest(parts: Parts) -> str:
 
 def _backwards(chains: Sequence[Chain], there: int, begin_s: float, end_s: float) -> Iterator[Leg]:
     """Yield the legs of the critical path that ends with one of the first ``there`` chains, the last leg first."""
-    now_s, cell, idle = end_s, None, CLOUD
+    edge: int | None = None
+    now_s, idle = end_s, CLOUD
     while now_s > begin_s:
-        there = _last(chains, there, cell, now_s, begin_s)
+        there = _last(chains, there, edge, now_s, begin_s)
         if there < 0:
             yield _waiting(idle, begin_s, now_s)
             return
@@ -119,12 +120,12 @@ def _backwards(chains: Sequence[Chain], there: int, begin_s: float, end_s: float
         if chain.end_s < now_s:
             yield _waiting(idle, chain.end_s, now_s)
         idle = DEVICES
-        mate = _mate(chains, there) if chain.cause else None
+        mate = _mate(chains, there, edge) if chain.cause else None
         if mate is not None:
             now_s, there = max(begin_s, chains[mate].end_s), mate + 1
         else:
             now_s = max(begin_s, chain.start_s)
-            cell = chain.cell if chain.device is None else cell
+            edge = chain.edge if chain.device is None else edge
         if chain.cause:
             if now_s < chain.end_s:
                 name = DEADLINE if chain.cause == "late" else STRAGGLERS
@@ -133,28 +134,32 @@ def _backwards(chains: Sequence[Chain], there: int, begin_s: float, end_s: float
             yield from _worked(chain, begin_s)
 
 
-def _last(chains: Sequence[Chain], there: int, cell: int | None, now_s: float, begin_s: float) -> int:
-    """Return which of the first ``there`` chains ended last by now, one that was not lost if there is such; or -1."""
+def _last(chains: Sequence[Chain], there: int, edge: int | None, now_s: float, begin_s: float) -> int:
+    """Return which of the first ``there`` chains ended last by now, one that was not lost if there is such; or -1.
+
+    Under a base station (``edge``) none but those of its server count.
+    """
     found = -1
     for index in range(there - 1, -1, -1):
         chain = chains[index]
         if chain.end_s <= begin_s or (found >= 0 and chain.end_s < chains[found].end_s):
             break
-        if chain.end_s <= now_s and cell in (None, chain.cell):
+        if chain.end_s <= now_s and edge in (None, chain.edge):
             if not chain.cause:
                 return index
             found = max(found, index)
     return found
 
 
-def _mate(chains: Sequence[Chain], lost: int) -> int | None:
+def _mate(chains: Sequence[Chain], lost: int, edge: int | None) -> int | None:
     """Return the last to arrive of those that a server has waited for together with one that was lost."""
     start_s, device = chains[lost].start_s, chains[lost].device
     for index in range(lost - 1, -1, -1):
         chain = chains[index]
         if chain.end_s < start_s:
             break
-        if chain.start_s == start_s and not chain.cause and (chain.device is None) == (device is None):
+        together = chain.start_s == start_s and (chain.device is None) == (device is None)
+        if together and not chain.cause and edge in (None, chain.edge):
             return index
     return None
 

@@ -16,6 +16,8 @@ COLUMNS: dict[str, type[float] | type[int] | type[str] | type[bool]] = {
     "device": int,
     "version": int,
     "cell": int,
+    "sector": int,
+    "edge": int,
     "link": str,
     "start_s": float,
     "bits": float,
@@ -26,6 +28,9 @@ COLUMNS: dict[str, type[float] | type[int] | type[str] | type[bool]] = {
     "airtime_s": float,
     "backhaul_s": float,
     "latency_s": float,
+    "busy": float,
+    "backlog_bits": float,
+    "transfers": int,
     "staleness": int,
 }
 """Fields beyond these, a plug-in's say, go into the column ``more``, as JSON."""

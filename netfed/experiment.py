@@ -226,6 +226,8 @@ class Experiment:
         except RunFailed:
             yield self._take_published()
             raise
+        if sim.network.meter is not None:
+            sim.network.meter.close()
         if published := self._take_published():
             published[-1].states.extend(sim.states)
             published[-1].events.extend(sim.recorder.take())

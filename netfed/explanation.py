@@ -17,7 +17,7 @@ from netfed.results import Results
 from netfed.scenario import loads
 
 _READ = (
-    *("t_s", "kind", "device", "cell", "link", "start_s", "delivered"),
+    *("t_s", "kind", "device", "cell", "edge", "link", "start_s", "delivered"),
     *("cause", "airtime_s", "backhaul_s", "latency_s"),
 )
 

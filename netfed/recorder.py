@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 Scalar = str | int | float | bool | None
 Row = dict[str, Scalar]
@@ -24,6 +26,12 @@ class Recorder:
         row: Row = {"t_s": self._now(), "kind": kind, **fields}
         self._rows.append(row)
         return row
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        """Put rows of one earlier moment where they belong in time: after what was recorded at it."""
+        if rows:
+            place = bisect_right(self._rows, rows[0]["t_s"], key=itemgetter("t_s"))
+            self._rows[place:place] = rows
 
     def take(self) -> list[Row]:
         """Return the rows since the last call, in the order they were recorded."""

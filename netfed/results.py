@@ -95,7 +95,7 @@ class Results:
         import pyarrow.compute as pc
 
         parts = [from_parquet(read_file(self.path, name, record)) for name, record in self.manifest.parts.items()]
-        table = pa.concat_tables([to_table([]), *parts])
+        table = pa.concat_tables([to_table([]), *parts], promote_options="default")  # older runs have fewer columns
         if kinds:
             table = table.filter(pc.is_in(table["kind"], pa.array(kinds)))
         return table.select([name for name in table.column_names if table[name].null_count < len(table) or not table])

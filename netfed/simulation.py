@@ -306,6 +306,8 @@ class Simulation:
             evaluate: Plans its evaluation; None: that of one model, on all tests.
         """
         self.model = model
+        if self.network.meter is not None:
+            self.network.meter.look()
         row: Row = {
             "t_s": self.env.now,
             "kind": "round",

@@ -1,8 +1,8 @@
-"""How busy the links of a run were over simulated time, and how much waited for them: from its transfers, when read."""
+"""How busy the links of a run were over simulated time, and how much waited for them: what its meter recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,102 +14,98 @@ if TYPE_CHECKING:
     from netfed.results import Results
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Use:
-    """What a link carried. A link is one direction of one base station: all its sectors, or its backhaul.
+    """What a link carried, and what was waiting for it: one direction of a cell's radio, or of a link of the backhaul.
 
     Attributes:
-        cell: The base station.
-        link: ``uplink``, ``downlink``, or these of the backhaul.
-        busy: Share of the time in which something was under way. [interval]
-        transfers: How many were under way at a time, in the mean. [interval]
-        rate_bps: As if each transfer had sent evenly from its beginning to its last bit. [interval]
+        name: Of the link.
+        lasts_s: How long each interval is. [interval]
+        busy: Share of the link's airtime, or of its rate, that was used; where transfers do not slow each other down it
+            may pass 1. [interval]
+        bits: Carried. [interval]
+        backlog_bits: Under way and not gone yet, at the most of the looks. [interval]
+        transfers: How many were under way, at the most of the looks. [interval]
     """
 
-    cell: int
-    link: str
+    name: str
+    lasts_s: Floats
     busy: Floats
-    transfers: Floats
-    rate_bps: Floats
+    bits: Floats
+    backlog_bits: Floats
+    transfers: Ints
 
     @cached_property
     def mean_busy(self) -> float:
-        """Share of the whole time in which something was under way."""
-        return float(self.busy.mean())
+        """Share of the whole time's airtime, or rate, that was used."""
+        return float(self.busy @ self.lasts_s / self.lasts_s.sum())
 
-    @cached_property
-    def mean_transfers(self) -> float:
-        """How many were under way at a time, in the mean over the whole time."""
-        return float(self.transfers.mean())
+    @property
+    def rate_bps(self) -> Floats:
+        """In the mean. [interval]"""
+        return self.bits / self.lasts_s
 
 
-def utilisation(results: Results, intervals: int = 60) -> tuple[Floats, list[Use]]:
+def utilisation(results: Results, most: int = 60) -> tuple[Floats, list[Use]]:
     """Return how busy each link was, the busiest first.
-
-    A transfer counts at the base station where it ended, and as long as its bits flow or wait: latency is not use.
 
     Args:
         results: Of one run.
-        intervals: Into which its simulated time is divided, all equally long.
+        most: Intervals into which its simulated time is divided, at the most. All are equally long, but for the last,
+            and as many of the meter's as fit in.
 
     Returns:
-        Where the intervals begin, and where the last one ends, in seconds; and the links that carried anything for any
-        time.
+        Where the intervals begin, and where the last one ends, in seconds; and the links. Without any, nothing was
+        recorded.
 
     Raises:
         RunFolderError: A file of the run is missing or damaged.
     """
-    table = results.events("transfer")
-    if not len(table) or not {"start_s", "cell", "link"} <= set(table.column_names):
+    table = results.events("link")
+    if not len(table):
         return np.zeros(1), []
-    end_s = max([table["t_s"].to_numpy()[-1], *results.numbers("t_s")[-1:]])
-    edges_s = np.linspace(0.0, end_s, intervals + 1)
-    uses = [_use(edges_s, *link) for link in _by_link(table)] if end_s else []
-    used = [use for use in uses if use.mean_busy]
-    return edges_s, sorted(used, key=lambda use: (-use.mean_busy, -use.mean_transfers))
+    start_s, at_s = table["start_s"].to_numpy(), table["t_s"].to_numpy()
+    edges_s = _edges_s(start_s, at_s, max([at_s[-1], *results.numbers("t_s")[-1:]]), most)
+    interval = np.searchsorted(edges_s, (start_s + at_s) / 2, side="right") - 1
+    names, link = np.unique(_names(table), return_inverse=True)
+    place = link, interval
+    busy_s, bits, backlog_bits, transfers = (np.zeros((len(names), len(edges_s) - 1)) for _ in range(4))
+    np.add.at(busy_s, place, table["busy"].to_numpy() * (at_s - start_s))
+    np.add.at(bits, place, table["bits"].to_numpy())
+    np.maximum.at(backlog_bits, place, table["backlog_bits"].to_numpy())
+    np.maximum.at(transfers, place, table["transfers"].to_numpy())
+    lasts_s = np.diff(edges_s)
+    columns = zip(names, busy_s / lasts_s, bits, backlog_bits, transfers.astype(np.int64), strict=True)
+    uses = [Use(str(name), lasts_s, *column) for name, *column in columns]
+    return edges_s, sorted(uses, key=lambda use: (-use.mean_busy, -use.bits.sum(), use.name))
 
 
-def _by_link(table: Any) -> Iterator[tuple[int, str, Floats, Floats, Floats]]:
-    """Yield each cell and link, and when its transfers began, sent their last bit, and how many bits they sent."""
-    import pyarrow.compute as pc
-
-    table = table.filter(pc.and_(pc.is_valid(table["cell"]), pc.is_valid(table["start_s"])))
-    cell, bits = table["cell"].to_numpy(), table["bits"].fill_null(0.0).to_numpy()
-    names, link = np.unique(table["link"].to_numpy().astype(str), return_inverse=True)
-    start_s, end_s = table["start_s"].to_numpy(), table["t_s"].to_numpy()
-    if "latency_s" in table.column_names:
-        end_s = end_s - table["latency_s"].fill_null(0.0).to_numpy()
-    order = np.lexsort((start_s, link, cell))
-    borders = np.flatnonzero(np.diff(cell[order]) | np.diff(link[order])) + 1
-    for rows in np.split(order, borders) if len(order) else ():
-        yield int(cell[rows[0]]), str(names[link[rows[0]]]), start_s[rows], end_s[rows], bits[rows]
+def _edges_s(start_s: Floats, at_s: Floats, end_s: float, most: int) -> Floats:
+    """Return the borders of intervals that hold whole ones of the meter's: all begin at multiples of the longest."""
+    longest_s = (at_s - start_s).max()
+    width_s = longest_s * math.ceil(end_s / longest_s / most)
+    edges_s = width_s * np.arange(math.ceil(end_s / width_s))
+    return np.append(edges_s[edges_s < end_s], end_s)
 
 
-def _use(edges_s: Floats, cell: int, link: str, start_s: Floats, end_s: Floats, bits: Floats) -> Use:
-    """Return what a link carried, from its transfers in the order in which they began."""
-    until_s = np.maximum.accumulate(end_s)
-    first = np.flatnonzero(np.concatenate([[True], start_s[1:] > until_s[:-1]]))  # of each busy period
-    last = np.concatenate([first[1:], [len(start_s)]]) - 1
-    busy = np.minimum(1.0, _means(edges_s, start_s[first], until_s[last], np.ones(len(first))))
-    transfers = _means(edges_s, start_s, end_s, np.ones(len(start_s)))
-    took_s = end_s - start_s
-    slow = took_s > 0
-    rate_bps = _means(edges_s, start_s[slow], end_s[slow], bits[slow] / took_s[slow])
-    at_once_bits, _ = np.histogram(start_s[~slow], edges_s, weights=bits[~slow])
-    return Use(cell, link, busy, transfers, rate_bps + at_once_bits / edges_s[1])
+def _names(table: Any) -> list[str]:
+    """Return what the link of each row is called."""
+    import json
 
-
-def _means(edges_s: Floats, since_s: Floats, until_s: Floats, values: Floats) -> Floats:
-    """Return the mean, over each interval, of a sum of values that each hold from a moment to another. [interval]"""
-    sums = _integral(edges_s, since_s, values) - _integral(edges_s, until_s, values)
-    return np.asarray(np.maximum(0.0, np.diff(sums)) / edges_s[1])
-
-
-def _integral(edges_s: Floats, since_s: Floats, values: Floats) -> Floats:
-    """Return the integral, up to each edge, of the sum of values that each hold from a moment on. [edge]"""
-    order = np.argsort(since_s)
-    count = np.searchsorted(since_s[order], edges_s)
-    value, moment = (np.concatenate([[0.0], np.cumsum(part[order])]) for part in (values, values * since_s))
-    return np.asarray(value[count] * edges_s - moment[count])
+    columns = [
+        table[name].to_pylist() if name in table.column_names else [None] * len(table)
+        for name in ("link", "cell", "sector", "more")
+    ]
+    sectors = any(columns[2])
+    names = []
+    for link, cell, sector, more in zip(*columns, strict=True):
+        where = "" if cell is None else f"cell {cell}"
+        if sectors and sector is not None:
+            where += f" sector {sector}"
+        for key, value in json.loads(more or "{}").items():
+            where += value if key == "ends" else f"{key} {value}"
+        names.append(f"{where} {link}".strip())
+    return names

@@ -74,6 +74,11 @@ def lost(t_s: float, cause: str, device: int = 9) -> dict[str, Any]:
     return {"t_s": t_s, "kind": "lost", "device": device, "version": 0, "cause": cause}
 
 
+def link(cell: int, name: str, start_s: float, t_s: float, busy: float, **more: Any) -> dict[str, Any]:
+    row = {"t_s": t_s, "kind": "link", "start_s": start_s, "link": name, "cell": cell, "sector": 0, "busy": busy}
+    return {**row, "bits": 8e3, "backlog_bits": 0, "transfers": 0, **more}
+
+
 ROUNDS = [a_round(0, 0.0, 0.5), a_round(1, 10.0, None), a_round(2, 180.0, 0.8)]
 EVENTS = [
     *participation(3, 0.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from netfed.amounts import DURATIONS, duration, unit
+from netfed.amounts import DURATIONS, duration, size, unit
 from netfed.charts.style import blank, figure
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _ROW_PX, _AXES_PX = 20, 110
 
 
 def utilisation(results: Results, most: int = 12) -> Any:
-    """Draw how busy links were: a row a link, the busiest at the top, a field a while, the darker the busier.
+    """Draw how busy links were: a row a link, the busiest at the top, a field an interval, the darker the busier.
 
     Args:
         results: Of one run.
@@ -32,13 +32,13 @@ def utilisation(results: Results, most: int = 12) -> Any:
 
     edges_s, uses = utilisation(results)
     if not uses:
-        return blank("No transfer that took time was recorded.")
+        return blank("How busy links were was not recorded (network.meter).")
     shown = uses[most - 1 :: -1]
     in_unit = unit(float(edges_s[-1]), DURATIONS, at_least=2)
     drawn = figure(_finding(uses, len(shown)), x=f"simulated time ({in_unit})", height=_AXES_PX + _ROW_PX * len(shown))
     drawn.add_heatmap(
         x=(edges_s / DURATIONS[in_unit]).tolist(),
-        y=[_name(use) for use in shown],
+        y=[escape(use.name) for use in shown],
         z=[(100 * use.busy).tolist() for use in shown],
         customdata=[list(_said(edges_s, use)) for use in shown],
         hovertemplate="%{customdata}<extra></extra>",
@@ -65,25 +65,21 @@ def utilisation(results: Results, most: int = 12) -> Any:
     return drawn
 
 
-def _name(use: Use) -> str:
-    return escape(f"cell {use.cell} {use.link}")
-
-
 def _said(edges_s: Floats, use: Use) -> Iterator[str]:
-    fields = zip(edges_s, edges_s[1:], use.busy, use.transfers, use.rate_bps, strict=False)
-    for begin_s, end_s, busy, transfers, rate_bps in fields:
+    fields = zip(edges_s, edges_s[1:], use.busy, use.rate_bps, use.transfers, use.backlog_bits, strict=False)
+    for begin_s, end_s, busy, rate_bps, transfers, backlog_bits in fields:
         yield "<br>".join(
             [
-                f"{_name(use)}, {duration(begin_s)} to {duration(end_s)}",
+                f"{escape(use.name)}, {duration(begin_s)} to {duration(end_s)}",
                 f"busy {100 * busy:.0f} % of the time",
-                f"{transfers:.2g} transfers at a time",
                 f"{rate_bps / 1e6:.3g} Mbit/s",
+                f"up to {transfers} transfers with {size(backlog_bits)} to go",
             ]
         )
 
 
 def _finding(uses: list[Use], shown: int) -> str:
     first, *_ = uses
-    most = f"{_name(first)}, {100 * first.mean_busy:.0f} % of the time, {first.mean_transfers:.2g} transfers at a time"
+    most = f"{escape(first.name)}, {100 * first.mean_busy:.0f} % of the time"
     left_out = f" ({shown} of {len(uses)} links are shown)" if shown < len(uses) else ""
     return f"Busiest: {most}{left_out}"

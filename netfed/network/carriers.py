@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import networkx as nx
 from simpy import Environment
@@ -37,6 +37,26 @@ class Cable:
     edges: tuple[Edge, ...]
     rate_bps: float
 
+    @property
+    def ends(self) -> str:
+        """What it links, the cloud's side first."""
+        (near, _), (_, far) = self.edges[0], self.edges[-1]
+        return f"{near} - {far}"
+
+
+class Load(NamedTuple):
+    """What goes over a cable.
+
+    Attributes:
+        cable: The links.
+        base_stations: Whose bits.
+        cells: Of the medium that carries them, all those of these base stations.
+    """
+
+    cable: Cable
+    base_stations: tuple[int, ...]
+    cells: tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Site:
@@ -52,6 +72,12 @@ class Site:
     cables: tuple[Cable, ...]
     routes: tuple[tuple[int, ...], ...]
 
+    @property
+    def users(self) -> list[tuple[int, ...]]:
+        """The base stations whose bits go over each cable. [cable]"""
+        routed = list(zip(self.base_stations, self.routes, strict=True))
+        return [tuple(index for index, route in routed if cable in route) for cable in range(len(self.cables))]
+
 
 class Carriers:
     """Makes the media of a network.
@@ -61,12 +87,16 @@ class Carriers:
         kind: How payloads travel.
         graph: The cloud, the base stations and their links.
         streams: The world's randomness.
+
+    Attributes:
+        loads: What goes over the cables behind each medium, for those that there are.
     """
 
     def __init__(self, env: Environment, kind: Network, graph: nx.Graph, streams: Streams) -> None:
         self._env = env
         self._kind = kind
         self._streams = streams
+        self.loads: dict[Medium, list[Load]] = {}
         self._paths = paths(graph, kind)
         self._rates_bps: dict[Edge, float] = {
             edge: graph.edges[edge]["link"].rate for path in self._paths for edge in path
@@ -104,6 +134,7 @@ class Carriers:
         medium = self._kind.medium(self._env, cable.rate_bps)
         courses = [*self._cell_courses(medium, [index], direction), *self._cable_courses(medium, [cable])]
         Courses.follow(self._env, medium, courses)
+        self.loads[medium] = [Load(cable, (index,), tuple(range(self._kind.cells)))]
         return medium, range(self._kind.cells)
 
     def _wire(self, index: int) -> Place:
@@ -113,6 +144,7 @@ class Carriers:
         if cable.rate_bps < math.inf:
             medium = self._kind.medium(self._env, math.inf)
         Courses.follow(self._env, medium, self._cable_courses(medium, [Cable(cable.edges, math.inf)]))
+        self.loads[medium] = [Load(cable, (index,), (0,))]
         return medium, range(1)
 
     def _shared(self, site: Site, direction: Direction | None) -> dict[int, Place] | None:
@@ -134,9 +166,14 @@ class Carriers:
         if direction is not None:
             courses += self._cell_courses(medium, site.base_stations, direction)
         Courses.follow(self._env, medium, courses)
-        return {
+        places = {
             index: (medium, range(place * each, (place + 1) * each)) for place, index in enumerate(site.base_stations)
         }
+        self.loads[medium] = [
+            Load(cable, users, tuple(cell for index in users for cell in places[index][1]))
+            for cable, users in zip(site.cables, site.users, strict=True)
+        ]
+        return places
 
     def _cable(self, edges: Sequence[Edge]) -> Cable:
         return Cable(tuple(edges), min(self._rates_bps[edge] for edge in edges))

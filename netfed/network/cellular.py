@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from netfed.network.background import Background
 from netfed.network.link_adaptation.scheduler import Scheduler
@@ -15,7 +15,7 @@ from netfed.network.radio.antenna import Antenna, Sectors
 from netfed.network.radio.buildings import Buildings
 from netfed.network.radio.carrier import Carrier
 from netfed.network.radio.propagation import Propagation
-from netfed.network.spec import Delivery, Devices, LinkClass, Network
+from netfed.network.spec import Delivery, Devices, LinkClass, Network, check_meter
 from netfed.network.topology import Hexagonal, Topology, whole_rings
 from netfed.units import Seconds
 from netfed.validation import Problem
@@ -55,6 +55,8 @@ class Cellular(Network, kind="cellular"):
         delivery: How the same payload goes down to devices of one cell: ``unicast``, to each by itself, or
             ``multicast``, once for all that begin to receive it at the same moment, at the rate of the worst of them
             (point to multipoint: 3GPP TS 23.247). It crosses the backhaul as often as the air.
+        meter: Time between records of how busy each link is and how much waits for it, while anything is under way;
+            auto: 1 s at first, and twice as long after every thousand of them; null: none are made.
     """
 
     lacks: ClassVar[dict[str, str]] = {
@@ -75,6 +77,7 @@ class Cellular(Network, kind="cellular"):
     handover: Handover = field(default_factory=Handover)
     wraparound: bool = False
     delivery: Delivery = "unicast"
+    meter: Seconds | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
         self.propagation.check_frequency(self.carrier.frequency)
@@ -85,6 +88,7 @@ class Cellular(Network, kind="cellular"):
             raise ValueError("refresh must be more than 0 s")
         if not 0 <= self.latency < math.inf:
             raise ValueError("latency must be 0 s or more")
+        check_meter(self.meter)
 
     @property
     def cells(self) -> int:

@@ -36,12 +36,9 @@ class Shared(Medium):
         self._order = count()
         self._wakeups_s = [math.inf]  # when the pending ones are, the next one last
 
-    def left_bits(self, flow: Flow) -> float:
-        """Return how many of a flow's bits have not left yet."""
-        if flow.left_bits is not None:
-            return flow.left_bits
+    def _left_bits(self, flow: Flow, at_s: float) -> float:
         _, clock, weight = self._live[flow]
-        left_bits = (clock.due(flow) - clock.read(self._env.now)) * weight
+        left_bits = (clock.due(flow) - clock.read(at_s)) * weight
         return min(float(flow.bits), max(0.0, left_bits))
 
     def rate_bps(self, flow: Flow) -> float:
@@ -55,8 +52,7 @@ class Shared(Medium):
         self._sharing.cells[cell].set_capacity(capacity)
         self._share(cell)
 
-    def set_link(self, rate_bps: float, link: int = 0) -> None:
-        """Give a link of the backhaul another rate; 0 is an outage."""
+    def _set_link(self, rate_bps: float, link: int) -> None:
         self._sharing.set_rate(link, rate_bps)
         self._share(0)
 
@@ -84,6 +80,7 @@ class Shared(Medium):
         self._set_wakeup(now_s)
 
     def _wake(self, wakeup: Event) -> None:
+        self._look_back()
         now_s = self._env.now
         self._wakeups_s.pop()
         if finished := self._take_finished(now_s):

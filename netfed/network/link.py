@@ -39,11 +39,13 @@ class Link:
         network: What the link is a part of.
         ways: What it may share with other devices. [base station]
         device: At its end.
+        edge: The base station whose server is at the other end, whichever serves the device; None: the cloud is.
     """
 
-    __slots__ = ("_device", "_network", "_radio_w", "_way", "_ways")
+    __slots__ = ("_device", "_edge", "_network", "_radio_w", "_way", "_ways")
 
-    def __init__(self, network: Network, ways: Sequence[Way], device: Device) -> None:
+    def __init__(self, network: Network, ways: Sequence[Way], device: Device, edge: int | None = None) -> None:
+        self._edge = edge
         self._network = network
         self._ways = ways
         self._way = ways[device.base_station]
@@ -101,6 +103,10 @@ class Link:
             until, loss = math.floor(share * bits), Dropped(way.dropout_cause)
         return until, loss
 
+    def _edge_beyond(self, way: Way) -> int | None:
+        """Return the base station whose server is at the other end, if it is not the one that serves the device."""
+        return None if self._edge == way.base_station else self._edge
+
     def _energy_j(self, transfer: Transfer, start_s: float) -> tuple[float, float]:
         """Return what a transfer has drawn so far: on the air at the radio's power, and the rest as waiting."""
         airtime_s = transfer.flow.airtime_s
@@ -125,6 +131,7 @@ class Link:
             "transfer",
             device=device_id,
             cell=way.base_station,
+            edge=self._edge_beyond(way),
             link=way.direction,
             start_s=start_s,
             bits=sent_bits,

@@ -6,11 +6,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from simpy import Environment, Event
 
 from netfed.errors import SimulationError
+
+if TYPE_CHECKING:
+    from netfed.network.meter import Meter
 
 
 class Flow:
@@ -95,6 +98,22 @@ class Flow:
         return self.earlier_s + recent_bits / self.radio_bps
 
 
+class Usage(NamedTuple):
+    """What the cells of a medium have done up to a moment, and what is under way in them at it. Bits are whole ones.
+
+    Attributes:
+        bits: Have left so far. [cell]
+        occupied_s: For how long these took all resource blocks. [cell]
+        backlog_bits: Of flows under way, have not left. [cell]
+        transfers: How many flows are under way. [cell]
+    """
+
+    bits: list[int]
+    occupied_s: list[float]
+    backlog_bits: list[int]
+    transfers: list[int]
+
+
 class Medium(ABC):
     """Cells under one backhaul link, in one direction.
 
@@ -105,6 +124,7 @@ class Medium(ABC):
 
     Attributes:
         wake: Called before a flow comes when there is none.
+        meter: Looks back before anything changes, and watches from when a flow comes; None: nobody does.
     """
 
     _live: Collection[Flow]
@@ -117,6 +137,7 @@ class Medium(ABC):
         self._earlier_occupied_s = [0.0] * cells
         self._shares: list[dict[str, float]] = [{} for _ in range(cells)]
         self.wake: Callable[[], None] | None = None
+        self.meter: Meter | None = None
 
     def start(
         self,
@@ -138,8 +159,9 @@ class Medium(ABC):
             allocation: Share of the cell's resource blocks that it is on; the rest is for others.
         """
         check_flow(bits, radio_bps, weight, limit_bps, allocation)
-        if self.wake is not None and not self._live:
-            self.wake()
+        self._look_back()
+        if not self._live:
+            self._wake_up()
         flow = Flow(self, cell, bits, radio_bps, weight, limit_bps, allocation, Event(self._env))
         self._join(flow, bits)
         self._share(cell)
@@ -148,6 +170,7 @@ class Medium(ABC):
     def stop(self, flow: Flow) -> float:
         """Take a flow out, if it is still under way, and return how many of its bits had not left."""
         if flow.left_bits is None:
+            self._look_back()
             left_bits = self.left_bits(flow)
             self._leave(flow)
             self._end(flow, left_bits)
@@ -174,8 +197,9 @@ class Medium(ABC):
         left_bits = source.left_bits(flow)
         if flow.left_bits is not None or left_bits == 0:
             return
-        if self.wake is not None and not self._live:
-            self.wake()
+        self._look_back()
+        if not self._live:
+            self._wake_up()
         source._count(flow, left_bits)
         source._leave(flow)
         flow.medium, flow.cell, flow.radio_bps, flow.allocation = self, cell, radio_bps, allocation
@@ -186,9 +210,9 @@ class Medium(ABC):
             source._share(left)
             self._share(cell)
 
-    @abstractmethod
     def left_bits(self, flow: Flow) -> float:
         """Return how many of a flow's bits have not left yet."""
+        return self._left_bits(flow, self._env.now) if flow.left_bits is None else flow.left_bits
 
     @abstractmethod
     def rate_bps(self, flow: Flow) -> float:
@@ -207,12 +231,14 @@ class Medium(ABC):
             share: 1 is all of it, 0 an outage.
             cause: What takes the rest.
         """
+        self._look_back()
         self._shares[cell][cause] = share
         self._scale(cell, math.prod(self._shares[cell].values()))
 
-    @abstractmethod
     def set_link(self, rate_bps: float, link: int = 0) -> None:
         """Give a link of the backhaul another rate; 0 is an outage."""
+        self._look_back()
+        self._set_link(rate_bps, link)
 
     def carried_bits(self, cell: int) -> int:
         """Return how many bits have left in a cell so far."""
@@ -232,6 +258,39 @@ class Medium(ABC):
         for flow in self._live:
             total_s[flow.cell] += (flow.airtime_s - flow.earlier_s) * flow.allocation
         return total_s
+
+    def usage(self, at_s: float) -> Usage:
+        """Return what there was at a moment, since when nothing has changed."""
+        cells = len(self._earlier_bits)
+        usage = Usage([*self._earlier_bits], [*self._earlier_occupied_s], [0] * cells, [0] * cells)
+        for flow in self._live:
+            cell, sent_bits = flow.cell, math.floor(flow.bits - self._left_bits(flow, at_s))
+            if sent_bits > flow.earlier_bits:
+                usage.bits[cell] += sent_bits - flow.earlier_bits
+                usage.occupied_s[cell] += (sent_bits - flow.earlier_bits) / flow.carrier_bps
+            usage.backlog_bits[cell] += flow.bits - max(sent_bits, flow.earlier_bits)
+            usage.transfers[cell] += 1
+        return usage
+
+    def _look_back(self) -> None:
+        """Let the meter look at what there was when a look was due, before it changes."""
+        if self.meter is not None and self._env.now > self.meter.due_s:
+            self.meter.look()
+
+    def _wake_up(self) -> None:
+        """Tell those who wait for it that a flow comes."""
+        if self.meter is not None:
+            self.meter.watch(self)
+        if self.wake is not None:
+            self.wake()
+
+    @abstractmethod
+    def _left_bits(self, flow: Flow, at_s: float) -> float:
+        """Return how many bits of a flow under way had not left at a moment, since when nothing has changed."""
+
+    @abstractmethod
+    def _set_link(self, rate_bps: float, link: int) -> None:
+        """Give a link of the backhaul another rate."""
 
     @abstractmethod
     def _scale(self, cell: int, capacity: float) -> None:
@@ -291,12 +350,9 @@ class Dedicated(Medium):
         self._capacity = [1.0] * cells
         self._live: dict[Flow, _Service] = {}
 
-    def left_bits(self, flow: Flow) -> float:
-        """Return how many of a flow's bits have not left yet."""
-        if flow.left_bits is not None:
-            return flow.left_bits
+    def _left_bits(self, flow: Flow, at_s: float) -> float:
         due_s, rate_bps, left_bits, *_ = self._live[flow]
-        left_s = due_s - self._env.now
+        left_s = due_s - at_s
         return min(left_bits, left_s * rate_bps if rate_bps else left_bits) if left_s > 0 else 0.0
 
     def rate_bps(self, flow: Flow) -> float:
@@ -307,8 +363,7 @@ class Dedicated(Medium):
         self._capacity[cell] = capacity
         self._serve_anew([flow for flow in self._live if flow.cell == cell])
 
-    def set_link(self, rate_bps: float, link: int = 0) -> None:
-        """Give the backhaul link another rate."""
+    def _set_link(self, rate_bps: float, link: int) -> None:
         self._backhaul_bps = rate_bps
         self._serve_anew(list(self._live))
 
@@ -340,6 +395,7 @@ class Dedicated(Medium):
 
     def _finish(self, flow: Flow, service: _Service, _: Event) -> None:
         if self._live.get(flow) is service:
+            self._look_back()
             self._leave(flow)
             self._end(flow, 0.0)
             flow.finished.succeed()

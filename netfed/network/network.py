@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from typing import Any
 
@@ -19,6 +20,7 @@ from netfed.network.connections import Connections
 from netfed.network.energy import PARTS, Ledger
 from netfed.network.heat import Heat
 from netfed.network.link import Link
+from netfed.network.meter import Meter
 from netfed.network.multicast import Multicasts
 from netfed.network.population import Device, Population
 from netfed.network.profiles import Cost
@@ -41,7 +43,7 @@ class Network:
         topology: Where base stations are.
         devices: Who takes part.
         streams: The world's randomness.
-        recorder: Takes a row of each transfer and of each computation.
+        recorder: Takes a row of each transfer, of each computation, and of what the meter sees.
 
     Attributes:
         graph: The cloud, the base stations, and the links between them (`Topology.graph`).
@@ -57,6 +59,7 @@ class Network:
         traffic: Bits that go the whole way, by direction and base station.
         ledger: Joules, by device and part.
         radio_access: What gives devices their cells and rates; None where they keep those that they have.
+        meter: Looks at how busy links are; None where nobody does.
         transfers: Between devices and base stations, under way: the keys, in the order in which they began.
         multicasts: Transmissions down to several devices at once.
     """
@@ -102,7 +105,25 @@ class Network:
         )
         self.media = self.whole.media
         self.traffic = self.whole.traffic
+        self.meter = None if kind.meter is None else self._metered(Meter(env, recorder, kind.meter), carriers)
         self.radio_access = kind.radio_access(self, devices.mobility, topology.spacing)
+
+    def _metered(self, meter: Meter, carriers: Carriers) -> Meter:
+        """Show a meter every link whose rate has an end."""
+        for span in (self.whole, self.access):
+            for direction, ways in span.ways.items():
+                for way in ways:
+                    for sector, cell in enumerate(way.cells):
+                        meter.add(way.medium, [cell], link=direction, cell=way.base_station, sector=sector)
+        for span in (self.whole, self.backhaul):
+            for direction, media in span.media.items():
+                for medium in dict.fromkeys(media):
+                    for cable, base_stations, cells in carriers.loads[medium]:
+                        if cable.rate_bps < math.inf:
+                            alone = len(base_stations) == 1
+                            name = {"cell": base_stations[0]} if alone else {"ends": cable.ends}
+                            meter.add(medium, cells, cable.rate_bps, link=f"backhaul-{direction}", **name)
+        return meter
 
     def attach(self, devices: NDArray[np.int64]) -> None:
         """Let devices that will begin now find their cells, where these depend on the radio."""
@@ -119,9 +140,16 @@ class Network:
         if self.radio_access is not None:
             self.radio_access.leave(device_id)
 
-    def link(self, direction: Direction, device: Device, span: Span) -> Link:
-        """Return the way between a device and the cloud (``whole``) or its base station (``access``)."""
-        return self._links[direction](self, span.ways[direction], device)
+    def link(self, direction: Direction, device: Device, span: Span, edge: int | None = None) -> Link:
+        """Return the way between a device and the cloud (``whole``) or its base station (``access``).
+
+        Args:
+            direction: Of the payloads.
+            device: At one end.
+            span: What is crossed.
+            edge: The base station whose server is at the other end; None: the cloud is.
+        """
+        return self._links[direction](self, span.ways[direction], device, edge)
 
     def downlink(self, device: Device) -> Link:
         """Return the way from the cloud to a device."""

@@ -34,6 +34,7 @@ class Rest(Link):
         network: What the link is a part of.
         ways: What it may share with other devices. [base station]
         device: At its end.
+        edge: As of `Link`.
         bits: How many of the rest will come.
         loss: Why no more, if these are not all.
     """
@@ -41,9 +42,15 @@ class Rest(Link):
     __slots__ = ("_bits", "_loss")
 
     def __init__(
-        self, network: Network, ways: Sequence[Way], device: Device, bits: int, loss: ParticipationLost | None
+        self,
+        network: Network,
+        ways: Sequence[Way],
+        device: Device,
+        edge: int | None,
+        bits: int,
+        loss: ParticipationLost | None,
     ) -> None:
-        super().__init__(network, ways, device)
+        super().__init__(network, ways, device, edge)
         self._bits = bits
         self._loss = loss
 
@@ -82,7 +89,7 @@ class Reception(Link):
         if heard_bits < payload.bits:
             if network.connections is not None:
                 network.connections.release(device.id)
-            rest = Rest(network, self._ways, device, bits - heard_bits, loss)
+            rest = Rest(network, self._ways, device, self._edge, bits - heard_bits, loss)
             yield from rest.send(_Bits(payload.bits - heard_bits))
 
     def _listen(self, payload: Payload, bits: int, loss: ParticipationLost | None) -> Generator[Event, Any, int]:
@@ -117,6 +124,7 @@ class Reception(Link):
             "reception",
             device=device.id,
             cell=way.base_station,
+            edge=self._edge_beyond(way),
             link=way.direction,
             start_s=start_s,
             payload_bits=payload.bits,

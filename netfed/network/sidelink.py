@@ -38,6 +38,9 @@ class Sidelink:
         self._pools = pools
         self._live: dict[Flow, None] = {}
         self.medium = Shared(network.env, math.inf, pools)
+        if network.meter is not None:
+            for pool in range(pools):
+                network.meter.add(self.medium, [pool], link="sidelink", pool=pool)
         self.delivered_bits = 0
         self.lost_bits = 0
 

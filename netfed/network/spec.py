@@ -174,6 +174,7 @@ class Network(Plugin):
         delivery: How the same payload goes down to devices of one cell: ``unicast``, to each by itself, or
             ``multicast``, once for all that begin to receive it at the same moment, at the rate of the worst of them
             (point to multipoint: 3GPP TS 23.247). It crosses the backhaul as often as the air.
+        meter: How far apart looks at how busy links are (see `meter`); null: nobody looks.
     """
 
     backhaul: LinkClass
@@ -181,6 +182,7 @@ class Network(Plugin):
     outages: tuple[Outages, ...] = ()
     traces: tuple[CellTrace, ...] = ()
     delivery: Delivery = "unicast"
+    meter: float | Literal["auto"] | None = None
 
     @property
     def cells(self) -> int:
@@ -290,9 +292,28 @@ class Ideal(Network, kind="ideal"):
         return Dedicated(env, backhaul_bps, self.cells)
 
 
+def check_meter(interval: float | Literal["auto"] | None) -> None:
+    """Refuse looks at links that are no time apart.
+
+    Raises:
+        ValueError: They are.
+    """
+    _require(interval is None or interval == "auto" or 0 < interval < math.inf, "meter must be more than 0 s")
+
+
 @dataclass(frozen=True)
 class Rated(Network):
-    """A network whose links have given rates: what `Fixed` and `Fluid` have in common."""
+    """A network whose links have given rates: what `Fixed` and `Fluid` have in common.
+
+    Attributes:
+        uplink: From devices to their base station.
+        downlink: From base stations to their devices.
+        backhaul: Links between base stations and the cloud, one each way and base station.
+        background: What others take of the airtime of every cell; null: nothing.
+        outages: When cells and links of the backhaul are out of order.
+        meter: Time between records of how busy each link is and how much waits for it, while anything is under way;
+            auto: 1 s at first, and twice as long after every thousand of them; null: none are made.
+    """
 
     uplink: LinkClass
     downlink: LinkClass
@@ -301,12 +322,14 @@ class Rated(Network):
     outages: tuple[Outages, ...] = ()
     traces: tuple[CellTrace, ...] = ()
     delivery: Delivery = "unicast"
+    meter: Seconds | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
         _require(self.backhaul.spread == 0, "backhaul: spread is for access links only")
         _require(self.backhaul.limit is None, "backhaul: limit is for access links only")
         for name in ("uplink", "downlink"):
             _require(getattr(self, name).rate < math.inf, f"{name}: rate must be finite")
+        check_meter(self.meter)
 
     def air(self, direction: Direction) -> LinkClass:
         """Return the access links of one direction."""

@@ -67,11 +67,11 @@ class Edge:
 
     def downlink(self, device: Device) -> Link:
         """Return the way from the base station to a device."""
-        return self._sim.network.link("downlink", device, self._sim.network.access)
+        return self._sim.network.link("downlink", device, self._sim.network.access, self.base_station)
 
     def uplink(self, device: Device) -> Link:
         """Return the way from a device to the base station."""
-        return self._sim.network.link("uplink", device, self._sim.network.access)
+        return self._sim.network.link("uplink", device, self._sim.network.access, self.base_station)
 
     def compute(self, device: Device, cost: Cost) -> Generator[Event, Any, None]:
         """Spend the time and the energy of a computation on a device."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from netfed.report import page
-from tests.recorded import EVENTS, ROUNDS, record
+from tests.recorded import EVENTS, ROUNDS, link, record
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 FLAGS = (
@@ -48,7 +48,8 @@ def browse(file: Path, width: int = 1280) -> Opened:
 @pytest.mark.parametrize("width", [500, 1280])
 def test_every_chart_is_drawn_and_nothing_is_asked_for(tmp_path: Path, width: int) -> None:
     file = tmp_path / "report.html"
-    file.write_text(page(record(tmp_path, ROUNDS, EVENTS)), encoding="utf-8")
+    looks = [link(2, "uplink", 0.0, 7.0, 0.5), link(2, "uplink", 7.0, 14.0, 1.0)]
+    file.write_text(page(record(tmp_path, ROUNDS, [*EVENTS, *looks])), encoding="utf-8")
     opened = browse(file, width)
     body = opened.dom.partition("<body>")[2].partition("<script>")[0]
     parts = re.split(r'<div id="(\w+)"', body)

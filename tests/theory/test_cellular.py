@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netfed.chains import chains
+from netfed.critical_path import critical_paths
 from tests.conftest import NOTHING, Play
 
 CELLULAR = (
@@ -84,3 +86,15 @@ def test_fewer_handovers_go_back_and_forth_the_greater_the_hysteresis(play: Play
                 served.setdefault(row["device"], [row["source_cell"]]).append(row["target_cell"])
         counts.append(sum(a == c for cells in served.values() for a, c in zip(cells, cells[2:], strict=False)))
     assert counts[0] > counts[1] > counts[2]
+
+
+def test_a_round_of_base_stations_waits_for_no_devices_that_have_only_changed_cells(play: Play) -> None:
+    """Devices leave their cells while they compute, and go on working for the base station that began with them."""
+    scheme = "scheme={kind: hierarchical, rounds: 3, cohort: 12, edge_rounds: 2}"
+    played = play(CELLULAR, *TOWN, scheme, "task.compute=8 s", text=NOTHING)
+    rows = [row for row in played.events if row["kind"] in ("transfer", "compute", "lost")]
+    assert sum(row.get("edge") is not None for row in rows) > 10
+    assert all(row.get("edge") != row["cell"] for row in rows if row["kind"] == "transfer")
+    versions, ends_s = [row["version"] for row in played.rounds], [row["t_s"] for row in played.rounds]
+    parts = [this.parts for this in critical_paths(chains(rows), versions, ends_s)]
+    assert all("waiting for devices" not in each for each in parts)

@@ -53,7 +53,7 @@ def test_so_is_every_row_where_many_are_sent_a_model_at_once(play: Play, scheme:
 def test_every_row_is_that_of_the_run_that_learns(play: Play, scheme: str, adapter: str) -> None:
     taught = play(*WORLD, *EQUAL_SHARES, scheme, adapter, text=SMALL)
     plain = play(*WORLD, scheme, *untaught(taught.sim), text=NOTHING)
-    assert {row["kind"] for row in plain.events} == {"transfer", "compute", "arrival", "lost"}
+    assert {row["kind"] for row in plain.events} == {"transfer", "compute", "arrival", "lost", "link"}
     assert plain.events == taught.events
     assert plain.rounds == taught.rounds
     assert plain.experiment.account() == taught.experiment.account()

@@ -17,7 +17,7 @@ from netfed import charts
 from netfed.charts.style import PALETTE
 from netfed.results import Results
 from tests import recorded
-from tests.recorded import EVENTS, ROUNDS, SUMMARY, a_round, lost, participation, transfer
+from tests.recorded import EVENTS, ROUNDS, SUMMARY, a_round, link, lost, participation, transfer
 
 Record = Callable[..., Results]
 
@@ -170,17 +170,21 @@ def test_losses_of_several_runs_are_totals(record: Record) -> None:
 
 
 def test_the_busiest_links_stand_at_the_top(record: Record) -> None:
-    others = [{**transfer(1, "uplink", 0.0, 10.0 * cell), "cell": cell} for cell in range(5, 8)]
-    figure = charts.utilisation(record(ROUNDS, [*EVENTS, *others]), most=4)
+    looks = [
+        link(cell, "uplink", 3.0 * begin, 3.0 * begin + 3.0, 0.1 * cell, transfers=2, backlog_bits=16e6)
+        for begin in range(23)
+        for cell in (2, 5, 6, 7, 9)
+    ]
+    figure = charts.utilisation(record(ROUNDS, [*EVENTS, *looks]), most=4)
     (fields,) = figure.data
-    assert fields.y == ("cell 2 uplink", "cell 5 uplink", "cell 6 uplink", "cell 7 uplink")
-    assert fields.z[3] == pytest.approx([100.0] * 23 + [100 / 3] + [0.0] * 36)
+    assert fields.y == ("cell 5 uplink", "cell 6 uplink", "cell 7 uplink", "cell 9 uplink")
+    assert fields.z[3] == pytest.approx([90.0] * 23 + [0.0] * 37)
     assert (len(fields.x), len(fields.z[0]), fields.x[-1]) == (61, 60, 3.0)
     assert fields.customdata[0][1] == (
-        "cell 2 uplink, 3 s to 6 s<br>busy 100 % of the time<br>1.3 transfers at a time<br>0.00356 Mbit/s"
+        "cell 5 uplink, 3 s to 6 s<br>busy 50 % of the time<br>0.00267 Mbit/s<br>up to 2 transfers with 2 MB to go"
     )
     assert figure.layout.xaxis.title.text == "simulated time (min)"
-    title = "Busiest: cell 7 uplink, 39 % of the time, 0.39 transfers at a time (4 of 5 links are shown)"
+    title = "Busiest: cell 9 uplink, 34 % of the time (4 of 5 links are shown)"
     assert figure.layout.title.text == title
 
 
@@ -193,15 +197,16 @@ def test_what_is_not_there_is_said(record: Record) -> None:
     assert charts.timeline(nothing).layout.title.text == "No round has ended yet."
     assert charts.timeline(begun).layout.title.text == "No round has ended yet."
     assert charts.timeline(idle).layout.title.text.startswith("Round 2: no transfer or computation")
-    assert charts.utilisation(nothing).layout.title.text == "No transfer that took time was recorded."
-    assert charts.utilisation(record(ROUNDS, [transfer(1, "uplink", 1.0, 1.0)])).data == ()
+    assert charts.utilisation(nothing).layout.title.text.startswith("How busy links were was not recorded")
+    assert charts.utilisation(idle).data == charts.utilisation(record(ROUNDS, EVENTS)).data == ()
     assert charts.losses(begun).layout.title.text == "Nothing is recorded yet."
     assert charts.losses(record(ROUNDS, participation(1, 0.0))).layout.title.text == "Nothing was lost."
 
 
 def test_texts_of_files_are_no_markup(record: Record) -> None:
     evil = "<a href='http://evil.example'>x</a>"
-    results = record(ROUNDS, [transfer(1, evil, 1.0, 2.0, evil), lost(2.0, evil)], scheme=evil)
+    events = [transfer(1, evil, 1.0, 2.0, evil), link(0, evil, 0.0, 2.0, 1.0, ends=evil), lost(2.0, evil)]
+    results = record(ROUNDS, events, scheme=evil)
     for figure in (
         charts.metric(results),
         charts.timeline(results, 1),

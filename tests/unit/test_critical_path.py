@@ -128,6 +128,41 @@ def test_under_a_base_station_the_path_stays_in_its_cell() -> None:
     }
 
 
+def trunks(cell: int, down_s: float, up_s: float, end_s: float) -> list[Row]:
+    down = transfer(None, "backhaul-downlink", 0.0, down_s, cell=cell)
+    return [down, transfer(None, "backhaul-uplink", up_s, end_s, cell=cell)]
+
+
+@pytest.mark.parametrize("moved", ["before it began", "while it received", "while it computed"])
+def test_a_device_that_has_changed_cells_still_works_for_its_base_station(moved: str) -> None:
+    """Nobody waits for devices: its rows are of another cell, but say whose server it works for."""
+    down, work, up = update(1, 2.0, 5.0)
+    here, there = {"cell": 0}, {"cell": 1, "edge": 0}
+    down |= here if moved == "while it computed" else there
+    up |= there
+    elsewhere = [{**row, "cell": 1} for row in update(7, 2.0, 1.0)]
+    _, this = rounds([*trunks(0, 2.0, 10.0, 13.0), *trunks(1, 2.0, 6.0, 9.0), down, work, up, *elsewhere], 0.0, 13.0)
+    assert {device for _, device, _, _ in told(this)} == {None, 1}
+    assert "waiting for devices" not in parts(this)
+
+
+def test_a_device_of_another_base_station_in_its_cell_is_not_its_own() -> None:
+    guest = [{**row, "cell": 0, "edge": 1} if row["kind"] == "transfer" else row for row in update(7, 2.0, 4.5)]
+    _, this = rounds([*trunks(0, 2.0, 10.0, 13.0), *update(1, 2.0, 4.0), *guest], 0.0, 13.0)
+    assert {device for _, device, _, _ in told(this)} == {None, 1}
+    assert parts(this)["waiting for devices"] == 1.0
+
+
+def test_a_straggler_is_waited_for_by_its_own_base_station_alone() -> None:
+    """The other one's devices begin at the same moment, as the model comes down, and have nothing to do with it."""
+    late = [transfer(2, "downlink", 2.0, 10.0, "late"), lost(2, 10.0, "late")]
+    elsewhere = [{**row, "cell": 1} for row in update(7, 2.0, 4.0)]
+    rows = [*trunks(0, 2.0, 10.0, 13.0), *trunks(1, 2.0, 9.0, 12.0), *update(1, 2.0, 3.0), *late, *elsewhere]
+    _, this = rounds(rows, 0.0, 13.0)
+    assert parts(this)["deadline slack"] == 2.0
+    assert "waiting for devices" not in parts(this)
+
+
 def test_what_the_cloud_does_alone_is_the_clouds() -> None:
     first, second, third = rounds([transfer(1, "uplink", 2.0, 6.0)], 2.0, 7.0, 9.0)
     assert parts(first) == parts(third) == {"cloud": 2.0}

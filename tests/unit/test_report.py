@@ -10,7 +10,7 @@ import pytest
 
 from netfed.manifest import problems
 from netfed.report import page
-from tests.recorded import EVENTS, ROUNDS, SUMMARY, lost, record, transfer
+from tests.recorded import EVENTS, ROUNDS, SUMMARY, link, lost, record, transfer
 from tests.unit.conftest import Netfed
 
 
@@ -42,7 +42,8 @@ class Reader(HTMLParser):
 
 
 def test_a_report_holds_all_that_the_summary_says_and_more(tmp_path: Path) -> None:
-    results = record(tmp_path, ROUNDS, EVENTS, resolved="name: toy\nseed: 1  # & more\n")
+    events = [link(2, "uplink", 0.0, 9.0, 0.2), *EVENTS]
+    results = record(tmp_path, ROUNDS, events, resolved="name: toy\nseed: 1  # & more\n")
     text = Reader(page(results)).text
     for part in (
         f"{results.manifest.run} · fedavg · seed 1",
@@ -54,7 +55,7 @@ def test_a_report_holds_all_that_the_summary_says_and_more(tmp_path: Path) -> No
         "8 selected: 3\u00a0arrived, 2\u00a0late, 1\u00a0lost",
         "fedavg: accuracy 0.800 after 3 min 00 s",
         "3 of 8 participations came to nothing, 2 of them: late",
-        "Busiest: cell 2 uplink, 6 % of the time, 0.061 transfers at a time",
+        "Busiest: cell 2 uplink, 1 % of the time",
         "seed: 1  # & more",
         "e" * 64,
         "d" * 64,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,12 +25,21 @@ FIXED = Fixed(
 
 @pytest.fixture
 def build() -> Callable[..., Network]:
-    """Return a function that builds a network: of constant rates and one base station, unless told otherwise."""
+    """Return a function that builds a network: of constant rates and one base station, and without a meter, unless
+    told otherwise.
+    """
 
     def build_network(
-        kind: Kind = FIXED, base_stations: int = 1, seed: int = 1, count: int = 4, **devices: Any
+        kind: Kind = FIXED,
+        base_stations: int = 1,
+        seed: int = 1,
+        count: int = 4,
+        meter: float | str | None = None,
+        **devices: Any,
     ) -> Network:
         env = Environment()
+        if "meter" in vars(kind):
+            kind = replace(kind, meter=meter)
         return Network(
             env, kind, Hexagonal(base_stations), Devices(count, **devices), Streams(seed), Recorder(lambda: env.now)
         )

@@ -292,7 +292,7 @@ def test_the_receivers_of_a_multicast_are_one_user_to_the_scheduler(build: Build
         for device in range(30):
             sent(network, device, 10**12, "downlink")
         network.env.run(1.5)
-        rates[delivery] = network.radio_access._diversity["downlink"]
+        rates[delivery] = network.radio_access.load.diversity["downlink"]
     assert rates["multicast"].max() == pytest.approx(1.0)
     assert rates["unicast"].min() > 1.1
 
