@@ -32,6 +32,7 @@ devices:
   count: 4
   battery: {capacity: 2 J, initial: [0.5, 1], charging: {power: 1 W, period: 1 h, duration: 5 min}}
   availability: {kind: windows, period: 1 h, duration: 5 min}
+  weight: {1: 0.5, 4: 0.5}
 network: {kind: fixed, uplink: {rate: 1 kbit/s}, downlink: {rate: 1 kbit/s, loss: 1}, backhaul: {rate: 1 kbit/s}}
 executor: {kind: cohort, window: 2}
 """
