@@ -221,8 +221,20 @@ TOLD_APART = (
 
 
 COLUMNS = (
-    *("base_station", "sector", "position_m", "rate_up_bps", "rate_down_bps", "profile", "speed", "phase"),
-    *("flops_per_s", "bytes_per_s", "compute_w", "transmit_w", "receive_w", "idle_w", "held", "ready_s"),
+    *("base_station", "sector", "position_m", "rate_up_bps", "rate_down_bps", "allocation_up"),
+    *(
+        "profile",
+        "speed",
+        "phase",
+        "flops_per_s",
+        "bytes_per_s",
+        "compute_w",
+        "transmit_w",
+        "receive_w",
+        "idle_w",
+        "held",
+        "ready_s",
+    ),
 )
 
 
