@@ -6,13 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from netfed.network.spec import LinkClass, Network
 from netfed.network.topology import BASE_STATION, CLOUD
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 def base_stations(graph: nx.Graph) -> list[str]:
@@ -34,6 +37,8 @@ def paths(graph: nx.Graph, network: Network) -> list[list[Edge]]:
 
     Bits take the path of least latency, by the first found in the order of the graph where several have it.
     """
+    import networkx as nx
+
     for _, _, edge in graph.edges(data=True):
         edge["link"] = network.backhaul_link(**{key: edge[key] for key in ("rate", "latency", "loss") if key in edge})
     (cloud,) = (name for name, role in graph.nodes(data="role") if role == CLOUD)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import networkx as nx
 from simpy import Environment
 
 from netfed.network.backhaul import Edge, paths
@@ -18,6 +17,8 @@ from netfed.network.medium import Dedicated, Medium
 from netfed.streams import Streams
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from netfed.network.spec import Network
     from netfed.network.traffic import Direction
 
@@ -229,6 +230,8 @@ def sites(paths: Sequence[Sequence[Edge]], rates_bps: dict[Edge, float]) -> list
         paths: Of each base station. [base station]
         rates_bps: Of the links.
     """
+    import networkx as nx
+
     over: dict[Edge, list[int]] = {}
     for index, path in enumerate(paths):
         for edge in path:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from operator import attrgetter
 from typing import Any
 
 from netfed.network.medium import Flow
 from netfed.network.virtual_time import VirtualClock
 
-_FINE = 2.0**60
-_carrier_bps = attrgetter("carrier_bps")
+_FINE, _FINER = 2.0**60, 2.0**120
 
 
 def fine(amount: float) -> int:
@@ -35,36 +33,39 @@ class RateClass(VirtualClock[Flow]):
         tier: Theirs.
         carrier_bps: What their radios would do on all resource blocks.
         carrier: The same, in fine units.
-        airtime: Of one bit; in fine units of fine units, for it is small.
         weight: Of all of them, in fine units.
     """
 
-    __slots__ = ("_held", "_held_from", "airtime", "carrier", "carrier_bps", "tier", "weight")
+    __slots__ = ("_held", "_held_from", "carrier", "carrier_bps", "tier", "weight")
 
     def __init__(self, tier: Tier, carrier_bps: float) -> None:
         super().__init__()
         self.tier = tier
         self.carrier_bps = carrier_bps
         self.carrier = fine(carrier_bps)
-        self.airtime = fine(_FINE / carrier_bps)
         self.weight = 0
         self._held = 0.0, 0.0  # for how long, and by how much it moved meanwhile
         self._held_from: tuple[float, float] | None = None  # when, and at what reading it is held since
 
+    @property
+    def airtime(self) -> int:
+        """Airtime of one bit; in fine units of fine units, for it is small."""
+        return fine(_FINE / self.carrier_bps)
+
     def follow(self, driver: VirtualClock[Any] | None, rate: float, now_s: float) -> None:
         """Go on by this driver and at this rate; while its tier's level is that, it is held."""
-        self._held = self._held_until(now_s)
+        if self._held_from is not None:
+            self._held = self._held_until(now_s)
         super().follow(driver, rate, now_s)
         self._held_from = (now_s, self.read(now_s)) if driver is self.tier.level else None
 
     def held_s(self, weight: int, radio_bps: float, now_s: float) -> float:
         """Return for how long a flow was not on the air for being held, if it had been here from the beginning."""
-        seconds, bits = self._held_until(now_s)
+        seconds, bits = self._held if self._held_from is None else self._held_until(now_s)
         return seconds - weight * bits / radio_bps
 
     def _held_until(self, now_s: float) -> tuple[float, float]:
-        if self._held_from is None:
-            return self._held
+        assert self._held_from is not None
         (seconds, bits), (since_s, reading) = self._held, self._held_from
         return seconds + (now_s - since_s), bits + (self.read(now_s) - reading)
 
@@ -80,6 +81,7 @@ class Tier:
         limit_bps: See above.
         level: See above.
         rate_classes: See above.
+        carriers_bps: What their radios would do on all resource blocks.
         free: How many are.
         driven: How many the cell's airtime drives: those that were free when the clocks were last set.
         at_limit: Whether the limit holds them, and not the backhaul's level.
@@ -87,12 +89,23 @@ class Tier:
         held_airtime: Likewise, weight times airtime of a bit.
     """
 
-    __slots__ = ("at_limit", "driven", "free", "held_airtime", "held_weight", "level", "limit_bps", "rate_classes")
+    __slots__ = (
+        "at_limit",
+        "carriers_bps",
+        "driven",
+        "free",
+        "held_airtime",
+        "held_weight",
+        "level",
+        "limit_bps",
+        "rate_classes",
+    )
 
     def __init__(self, limit_bps: float, level: VirtualClock[RateClass]) -> None:
         self.limit_bps = limit_bps
         self.level = level
         self.rate_classes: list[RateClass] = []
+        self.carriers_bps: list[float] = []
         self.free = 0
         self.driven = 0
         self.at_limit = limit_bps < math.inf
@@ -101,7 +114,7 @@ class Tier:
 
     def index(self, carrier_bps: float) -> int:
         """Return the place of a rate class, which may not be there."""
-        return bisect_left(self.rate_classes, carrier_bps, key=_carrier_bps)
+        return bisect_left(self.carriers_bps, carrier_bps)
 
     def count_held(self, rate_class: RateClass, weight: int) -> None:
         """Count weight of a rate class in, or out, among those that are held."""
@@ -158,7 +171,7 @@ class Cell:
         carrier_bps, most_bps = flow.carrier_bps, flow.most_bps
         tier = self._tiers[0] if most_bps == math.inf else self._limited(most_bps / weight)
         index = tier.index(carrier_bps)
-        if index == len(tier.rate_classes) or tier.rate_classes[index].carrier_bps != carrier_bps:
+        if index == len(tier.carriers_bps) or tier.carriers_bps[index] != carrier_bps:
             self._open(tier, index, carrier_bps, now_s)
         rate_class = tier.rate_classes[index]
         rate_class.expect(flow, rate_class.read(now_s) + bits / weight)
@@ -215,7 +228,7 @@ class Cell:
     @property
     def most_bps(self) -> float:
         """What the cell cannot pass, whatever the level."""
-        fastest = (tier.rate_classes[-1].carrier_bps for tier in self._tiers if tier.rate_classes)
+        fastest = (tier.carriers_bps[-1] for tier in self._tiers if tier.carriers_bps)
         return self._capacity * max(fastest, default=0.0)
 
     def share(self, level_bps: float) -> float:
@@ -251,6 +264,7 @@ class Cell:
     def _open(self, tier: Tier, index: int, carrier_bps: float, now_s: float) -> None:
         rate_class = RateClass(tier, carrier_bps)
         tier.rate_classes.insert(index, rate_class)
+        tier.carriers_bps.insert(index, carrier_bps)
         if index <= tier.free:
             tier.free += 1
         if index <= tier.driven:
@@ -271,7 +285,7 @@ class Cell:
             driver.expect(rate_class, rate_class.alarm())
         else:
             driver.forget(rate_class)
-            del tier.rate_classes[index]
+            del tier.rate_classes[index], tier.carriers_bps[index]
             tier.free -= index < tier.free
             tier.driven -= driver is self.airtime
         self._find_piece()
@@ -308,18 +322,22 @@ class Cell:
         return found
 
     def _find_piece(self) -> None:
+        free_bps = self._free_carrier / self._free_weight / _FINE if self._free_weight else 0.0
         plain = self._tiers[0]
+        if not (self.limited or plain.held_weight):
+            self._left, self._held_s, self.slope = self._capacity, 0.0, 0.0
+            self.intercept_bps = self._capacity * free_bps
+            return
         held_weight, held_airtime = plain.held_weight, plain.held_airtime
         fixed_bps, self._left = 0.0, self._capacity
         for tier in self.limited:
             if tier.at_limit:
                 fixed_bps += tier.held_weight * tier.limit_bps
-                self._left -= tier.held_airtime / _FINE**2 * tier.limit_bps
+                self._left -= tier.held_airtime / _FINER * tier.limit_bps
             else:
                 held_weight += tier.held_weight
                 held_airtime += tier.held_airtime
-        free_bps = self._free_carrier / self._free_weight / _FINE if self._free_weight else 0.0
-        self._held_s = held_airtime / _FINE**2
+        self._held_s = held_airtime / _FINER
         self.intercept_bps = fixed_bps + self._left * free_bps
         self.slope = held_weight - self._held_s * free_bps
 

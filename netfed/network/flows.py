@@ -94,12 +94,12 @@ class Shared(Medium):
         """Take out the flows that are due, and return them in the order in which they started."""
         finished = []
         last_s = now_s + SAME_INSTANT_ULP * math.ulp(now_s)
-        for clock, alarm_s in zip(self._sharing.clocks, self._sharing.alarms_s, strict=True):
-            if alarm_s <= last_s:
-                for rate_class in clock.ripe(now_s):
-                    *_, flow = rate_class.first()
-                    finished.append((self._live[flow][0], flow))
-                    self._leave(flow)
+        alarms = zip(self._sharing.clocks, self._sharing.alarms_s, strict=True)
+        for due in [clock for clock, alarm_s in alarms if alarm_s <= last_s]:
+            for rate_class in due.ripe(now_s):
+                flow = rate_class.first()[2]
+                finished.append((self._live[flow][0], flow))
+                self._leave(flow)
         return sorted(finished)
 
     def _set_wakeup(self, now_s: float) -> None:

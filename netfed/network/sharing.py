@@ -96,9 +96,10 @@ class Backhaul(Sharing):
         for index in changed:
             if self.cells[index].limited:
                 self.cells[index].balance(before_bps)
-        if before_bps == math.inf and math.fsum([cell.intercept_bps for cell in self.cells]) <= rate_bps:
-            self._drive(changed, math.inf, now_s)
-            return
+        if before_bps == math.inf:
+            if rate_bps == math.inf or math.fsum([cell.intercept_bps for cell in self.cells]) <= rate_bps:
+                self._drive(changed, math.inf, now_s)
+                return
         for index in changed if before_bps < math.inf else range(len(self.cells)):
             self.cells[index].find_ends()
         self._level_bps = walk(self.cells, rate_bps, full_bps(self.cells, rate_bps))
