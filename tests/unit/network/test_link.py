@@ -127,6 +127,7 @@ def test_airtime_is_charged_at_the_radios_power_and_the_rest_as_waiting(build: C
         "kind": "transfer",
         "device": 2,
         "cell": 0,
+        "edge": None,
         "link": "downlink",
         "start_s": 0.0,
         "bits": 20_000_000,
