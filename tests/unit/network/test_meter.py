@@ -157,6 +157,18 @@ def test_in_an_outage_nothing_is_busy_and_all_waits(build: Build, of: type[Rated
     ]
 
 
+def test_what_breaks_off_after_a_look_was_under_way_at_it() -> None:
+    env = Environment()
+    recorder, medium = Recorder(lambda: env.now), Shared(env, math.inf)
+    meter = Meter(env, recorder, 1.0)
+    meter.add(medium, [0])
+    flow = medium.start(100, 10.0)
+    env.run(until=1.5)
+    medium.stop(flow)
+    meter.close()
+    assert column(recorder.take(), "t_s", "bits", "backlog_bits", "transfers") == [(1.0, 10, 90, 1), (1.5, 5, 0, 0)]
+
+
 def test_what_others_take_is_not_ours(build: Build) -> None:
     network = build(kind(background=Constant(0.25)), meter=1.0)
     network.env.run(until=send(network, 0, 15_000_000))
