@@ -26,12 +26,21 @@ _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def canonical(value: Any) -> bytes:
-    """Return the one JSON text of plain data: equal texts are equal values, finite floats to the last bit.
+    """Return the one JSON text of plain data: equal texts are equal values, floats to the last bit.
+
+    Numbers that are not finite have the text of None.
 
     Raises:
-        TypeError: It is not plain data.
+        TypeError: It is not plain data, or an integer has more than 64 bits.
     """
-    return orjson.dumps(value, option=_CANONICAL)
+    return orjson.dumps(value, default=_plain, option=_CANONICAL)
+
+
+def _plain(value: Any) -> float:
+    """Return a float of another library, NumPy's say, as Python's."""
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError(f"{value!r} is not plain data")
 
 
 def digest(*recipe: Any) -> str:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from netfed.errors import RunFolderError
-from netfed.graph import canonical, read_entry
+from netfed.graph import read_entry
 
 FORMAT = 1
 MANIFEST, STATUS, ROUNDS, SUMMARY = "manifest.json", "status.json", "rounds.jsonl", "summary.json"
@@ -87,7 +87,11 @@ class Manifest:
 
 def seal(document: dict[str, Any]) -> bytes:
     """Return a JSON file that carries the sha256 of its own content."""
-    return (json.dumps({**document, "sha256": _sha256(canonical(document))}, indent=1) + "\n").encode()
+    return (json.dumps({**document, "sha256": _sha256(_text(document))}, indent=1) + "\n").encode()
+
+
+def _text(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
 def unseal(path: Path) -> dict[str, Any]:

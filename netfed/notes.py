@@ -37,7 +37,7 @@ def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
         if scheme.kind != "hierarchical" and network.delivery == "unicast":
             yield "topology.base_stations", why
         yield "devices.weight", why
-    elif 1 in devices.weights.values():
+    elif 1 in devices.weights.values() and network.delivery == "unicast":
         yield "devices.weight", "all devices weigh the same, so nobody gets more than others"
     if isinstance(scenario.task, Classification) and scenario.pretraining is None and scenario.task.split.cloud > 0:
         yield "task.split.cloud", "nobody learns from the cloud's share, since there is no pretraining"

@@ -172,10 +172,6 @@ class Scenario:
         wanted, there = self.scheme.clients, self.devices.count
         if wanted > there:
             raise ValueError(f"scheme needs {wanted} devices at once, but devices.count is {there}")
-        if self.devices.downlink is not None and self.network.delivery == "multicast":
-            raise ValueError(
-                "devices.downlink: rates follow a trace in unicast alone, and network.delivery is multicast"
-            )
         if isinstance(self.task, Nothing):
             self._check_that_nothing_is_learned()
         else:

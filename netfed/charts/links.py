@@ -71,15 +71,20 @@ def _said(edges_s: Floats, use: Use) -> Iterator[str]:
         yield "<br>".join(
             [
                 f"{escape(use.name)}, {duration(begin_s)} to {duration(end_s)}",
-                f"busy {100 * busy:.0f} % of the time",
+                f"busy {_share(busy)}",
                 f"{rate_bps / 1e6:.3g} Mbit/s",
                 f"up to {transfers} transfers with {size(backlog_bits)} to go",
             ]
         )
 
 
+def _share(busy: float) -> str:
+    """Say how busy a link was: beyond all of the time where transfers do not slow each other down."""
+    return f"{100 * busy:.0f} % of the time" if busy <= 1.005 else f"{busy:.3g} times over"
+
+
 def _finding(uses: list[Use], shown: int) -> str:
     first, *_ = uses
-    most = f"{escape(first.name)}, {100 * first.mean_busy:.0f} % of the time"
+    most = f"{escape(first.name)}, {_share(first.mean_busy)}"
     left_out = f" ({shown} of {len(uses)} links are shown)" if shown < len(uses) else ""
     return f"Busiest: {most}{left_out}"

@@ -54,20 +54,21 @@ class Batteries:
         env: The clock.
         battery: What all devices have.
         population: Their rows; ``ready_s`` is kept up to date, or, where there is a background, ``charged`` is set.
+        promotion_w: What a radio draws while it is promoted.
 
     Attributes:
         charge_j: When a process last began or ended to draw from it. [device]
         gained_j: From chargers, less the background, up to then. [device]
     """
 
-    def __init__(self, env: Environment, battery: Battery, population: Population) -> None:
+    def __init__(self, env: Environment, battery: Battery, population: Population, promotion_w: float = 0.0) -> None:
         least, most = battery.initial
         share = least + (most - least) * population.streams.uniform("battery", np.arange(len(population)))
         powers_w = (population.compute_w, population.transmit_w, population.receive_w, population.idle_w)
         self._env = env
         self._battery = battery
         self._population = population
-        self._most_w = np.max(powers_w, axis=0)
+        self._most_w = np.maximum(np.max(powers_w, axis=0), promotion_w)
         self._initial_j = share * battery.capacity
         self._minimum_j = battery.minimum * battery.capacity
         charging = battery.charging
@@ -130,6 +131,10 @@ class Batteries:
         """Take out what nobody has drawn through a process, as much of it as there is; return how much."""
         taken_j = min(wanted_j, self.left_j(device_id))
         self._settle(device_id, taken_j)
+        if device_id in self._drawing:
+            self._watch(device_id, self.charge_j.item(device_id))
+        else:
+            self._looks.pop(device_id, None)  # planned when there was more
         return taken_j
 
     def charged(self, index: NDArray[np.int64], from_s: Floats) -> tuple[Floats, Floats]:

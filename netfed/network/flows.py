@@ -48,6 +48,15 @@ class Shared(Medium):
         _, clock, weight = self._live[flow]
         return clock.speed * weight
 
+    def held_s(self, flow: Flow) -> float:
+        """Return for how long a flow has not been on the air because the backhaul or its limit held it."""
+        if flow.left_bits is not None:
+            return flow.held_s
+        _, clock, weight = self._live[flow]
+        if not isinstance(clock, RateClass):
+            return flow.held_s
+        return flow.held_s + clock.held_s(weight, flow.radio_bps, self._env.now)
+
     def _scale(self, cell: int, capacity: float) -> None:
         self._sharing.cells[cell].set_capacity(capacity)
         self._share(cell)

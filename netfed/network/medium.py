@@ -218,6 +218,10 @@ class Medium(ABC):
     def rate_bps(self, flow: Flow) -> float:
         """Return how fast a flow is now."""
 
+    @abstractmethod
+    def held_s(self, flow: Flow) -> float:
+        """Return for how long a flow has not been on the air because the backhaul or its limit held it."""
+
     @property
     def idle(self) -> bool:
         """Whether no flow is under way."""
@@ -386,9 +390,15 @@ class Dedicated(Medium):
         self._count_held(flow)
         del self._live[flow]
 
-    def _count_held(self, flow: Flow) -> None:
+    def held_s(self, flow: Flow) -> float:
+        """Return for how long a flow has not been on the air because the backhaul or its limit held it."""
+        if flow.left_bits is not None:
+            return flow.held_s
         service = self._live[flow]
-        flow.held_s += service.held * (self._env.now - service.since_s)
+        return flow.held_s + service.held * (self._env.now - service.since_s)
+
+    def _count_held(self, flow: Flow) -> None:
+        flow.held_s = self.held_s(flow)
 
     def _share(self, *cells: int) -> None:
         """Nothing is shared."""

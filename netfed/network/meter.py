@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from netfed.network.medium import Medium
     from netfed.recorder import Recorder, Row, Scalar
 
-FIRST_S, ROWS = 1.0, 1000
-"""The interval of a meter that chooses it: at first, and after how many rows it is twice as long."""
+FIRST_S, LOOKS, ROWS = 1.0, 60, 1000
+"""The interval of a meter that chooses it: at first, and after how many looks and rows it is twice as long."""
 
 
 class _Line(NamedTuple):
@@ -68,7 +68,7 @@ class Meter:
         env: The clock.
         recorder: Takes the rows.
         interval: Looks are at multiples of it, in seconds; or ``auto``: it is `FIRST_S` at first, and doubles each time
-            that `ROWS` rows have been recorded.
+            that `LOOKS` looks have been taken of it and `ROWS` rows recorded.
 
     Attributes:
         due_s: When the next look is due; inf while nothing is under way.
@@ -77,13 +77,14 @@ class Meter:
     def __init__(self, env: Environment, recorder: Recorder, interval: float | Literal["auto"]) -> None:
         self._env = env
         self._recorder = recorder
-        self._interval = interval
+        self._chooses = interval == "auto"
+        self._interval_s = FIRST_S if interval == "auto" else interval
         self._names: list[dict[str, Scalar]] = []  # of links
         self._numbers: dict[tuple[tuple[str, Scalar], ...], int] = {}  # of links, by their names
         self._lines: dict[Medium, list[_Line]] = {}
         self._before: dict[Medium, Usage] = {}  # at the last look
         self._watched: dict[Medium, None] = {}  # those that have carried something since
-        self._recorded = 0
+        self._looks = self._recorded = 0  # at the present interval
         self._since_s = 0.0
         self.due_s = math.inf
 
@@ -121,14 +122,11 @@ class Meter:
         if self._watched and self._env.now > self._since_s:
             self._record(self._env.now)
 
-    @property
-    def _interval_s(self) -> float:
-        if self._interval != "auto":
-            return self._interval
-        return FIRST_S * 2.0 ** (self._recorded // ROWS)
-
     def _plan(self, now_s: float) -> None:
         """Let the next look be at the next multiple of the interval, and the interval begin at the one before."""
+        if self._chooses and self._looks >= LOOKS and self._recorded >= ROWS:
+            self._interval_s *= 2.0
+            self._looks = self._recorded = 0
         interval_s = self._interval_s
         looks = math.floor(now_s / interval_s)
         while looks * interval_s <= now_s:
@@ -139,6 +137,7 @@ class Meter:
     def _record(self, at_s: float) -> None:
         rows = list(self._rows(at_s))
         self._recorder.insert(rows)
+        self._looks += 1
         self._recorded += len(rows)
         self._watched = {medium: None for medium in self._watched if not medium.idle}
         self._since_s, self.due_s = at_s, math.inf

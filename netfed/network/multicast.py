@@ -102,8 +102,9 @@ class Multicast:
 
     @property
     def held_s(self) -> float:
-        """The airtime that it could not use because the backhaul or its limit held it, while devices came and left."""
-        return self._held_s
+        """The airtime that it could not use because the backhaul or its limit held it."""
+        under_way_s = self.way.medium.held_s(self._flows[-1]) if self._listeners else 0.0
+        return self._held_s + max(0.0, under_way_s)
 
     def join(self, listener: Listener) -> None:
         """Let a device listen too, before the first bit has left."""

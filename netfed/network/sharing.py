@@ -96,16 +96,19 @@ class Backhaul(Sharing):
         for index in changed:
             if self.cells[index].limited:
                 self.cells[index].balance(before_bps)
-        if before_bps == math.inf:
-            if rate_bps == math.inf or math.fsum([cell.intercept_bps for cell in self.cells]) <= rate_bps:
-                self._drive(changed, math.inf, now_s)
-                return
+        if before_bps == math.inf and self._has_room(rate_bps):
+            self._drive(changed, math.inf, now_s)
+            return
         for index in changed if before_bps < math.inf else range(len(self.cells)):
             self.cells[index].find_ends()
         self._level_bps = walk(self.cells, rate_bps, full_bps(self.cells, rate_bps))
         self._drive(range(len(self.cells)), self._level_bps, now_s)
         drive_level(self._level, self._level_bps, now_s)
         self._set_alarm(self._level)
+
+    def _has_room(self, rate_bps: float) -> bool:
+        """Return whether a link that caps nobody has room for what all cells send."""
+        return rate_bps == math.inf or math.fsum([cell.intercept_bps for cell in self.cells]) <= rate_bps
 
 
 def walk(cells: Sequence[Cell], room_bps: float, level_bps: float) -> float:

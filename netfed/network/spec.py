@@ -51,6 +51,17 @@ def _require_whole(key: str, shares: Mapping[Any, float]) -> None:
     _require(math.isclose(total, 1.0, abs_tol=1e-9), f"{key}: the shares add up to {total:g}, not to 1")
 
 
+def _check_keys(weights: Mapping[str, float]) -> None:
+    """Refuse keys that are no numbers, or that are the same one."""
+    known: dict[float, str] = {}
+    for key in weights:
+        try:
+            first = known.setdefault(float(key), key)
+        except ValueError:
+            raise ValueError(f"weight: {key!r} is not a number") from None
+        _require(first is key, f"weight: {first} and {key} are the same")
+
+
 @dataclass(frozen=True)
 class Dropout:
     """Probabilities that a device leaves in a phase, at a moment drawn uniformly over it."""
@@ -112,7 +123,8 @@ class Devices:
         weight: What the transfers of a device weigh when they share airtime, or the backhaul, with others: a number, or
             the share of devices that has each. A weight of 4 gets four times what one of 1 does (discriminatory
             processor sharing: Fayolle, Mitrani and Iasnogorodski, JACM 27(3), 1980). It stands for the priority level
-            of a QoS flow, 3GPP TS 23.501, clause 5.7.3.3, which leaves open what a scheduler makes of it.
+            of a QoS flow, 3GPP TS 23.501, clause 5.7.3.3, which leaves open what a scheduler makes of it. What goes to
+            several devices at once (``network.delivery``) weighs 1.
     """
 
     count: Annotated[int, Field(ge=1)]
@@ -127,7 +139,7 @@ class Devices:
     uplink: RateTrace | None = None
     downlink: RateTrace | None = None
     memory: Bytes | None = None
-    weight: float | dict[float, Fraction] = 1.0
+    weight: float | dict[str, Fraction] = 1.0
 
     def __post_init__(self) -> None:
         _require(self.count >= 1, "count must be at least 1")
@@ -137,6 +149,8 @@ class Devices:
             _require(name in PROFILES, known + did_you_mean(name, PROFILES))
             _require(0 <= share <= 1, f"profile: the share of {name!r} must be from 0 to 1")
         _require_whole("profile", self.shares)
+        if isinstance(self.weight, dict):
+            _check_keys(self.weight)
         for weight, share in self.weights.items():
             _require(0.001 <= weight <= 1000, f"weight: {weight:g} is not from 0.001 to 1000")
             _require(0 <= share <= 1, f"weight: the share of {weight:g} must be from 0 to 1")
@@ -160,7 +174,9 @@ class Devices:
     @property
     def weights(self) -> dict[float, float]:
         """Share of devices by weight."""
-        return self.weight if isinstance(self.weight, dict) else {self.weight: 1.0}
+        if isinstance(self.weight, dict):
+            return {float(weight): share for weight, share in self.weight.items()}
+        return {self.weight: 1.0}
 
 
 class Network(Plugin):
@@ -197,11 +213,15 @@ class Network(Plugin):
             devices: Who takes part.
         """
         yield from self._absent(topology)
+        for direction in ("uplink", "downlink"):
+            if getattr(devices, direction) is not None and any(direction in trace.rates for trace in self.traces):
+                why = "cells of the network follow traces in this direction: leave out these, or this one"
+                yield Problem(("devices", direction), why)
+        if devices.downlink is not None and self.delivery == "multicast":
+            why = "rates follow a trace in unicast alone, and network.delivery is multicast"
+            yield Problem(("devices", "downlink"), why)
         for index, trace in enumerate(self.traces):
             for direction in trace.rates:
-                if getattr(devices, direction) is not None:
-                    why = "cells of the network follow traces in this direction: leave out these, or this one"
-                    yield Problem(("devices", direction), why)
                 for other in range(index):
                     if trace.meets(self.traces[other], direction):
                         why = f"a cell cannot follow this trace of its {direction} and that of traces.{other} too"
@@ -312,7 +332,8 @@ class Rated(Network):
         background: What others take of the airtime of every cell; null: nothing.
         outages: When cells and links of the backhaul are out of order.
         meter: Time between records of how busy each link is and how much waits for it, while anything is under way;
-            auto: 1 s at first, and twice as long after every thousand of them; null: none are made.
+            auto: 1 s at first, and twice as long after every thousand of them, at 60 moments or more; null: none
+            are made.
     """
 
     uplink: LinkClass

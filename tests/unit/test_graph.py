@@ -4,6 +4,7 @@ import errno
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from netfed.errors import ComputationFailed, RunFolderError
@@ -23,6 +24,9 @@ def test_digest_is_of_content_alone() -> None:
     assert digest({"a": 1, "b": 2.0}) == digest({"b": 2.0, "a": 1})
     assert digest(1.0) != digest(1)
     assert digest(0.1 + 0.2) != digest(0.3)
+    assert digest(np.float64(0.25), np.sum([0.5])) == digest(0.25, 0.5)
+    with pytest.raises(TypeError):
+        digest(object())
 
 
 def test_nothing_is_computed_before_it_is_read(graph: Graph) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -95,6 +95,25 @@ def test_an_empty_battery_ends_a_promotion_and_gives_no_more_than_it_has(build: 
     assert network.ledger.joules[0].sum() == pytest.approx(1.0 + transfer_j + 2.0)
     assert network.batteries is not None
     assert network.batteries.emptied() == 1
+
+
+def test_a_battery_that_a_tail_has_drained_is_empty_the_sooner(build: Build) -> None:
+    """The next look at it was planned before the tail, of 10 J, was charged."""
+    network = build(radio=RRC, battery=Battery(capacity=14.0))
+    with pytest.raises(Dropped, match="battery"):
+        network.env.run(until=send(network, 0.0, 12.0, 0.0))
+    network.check_conservation()
+    assert network.batteries is not None
+    assert network.batteries.left_j(0) == pytest.approx(0.0, abs=1e-5)
+    assert network.ledger.joules[0].sum() == pytest.approx(14.0)
+
+
+def test_a_promotion_may_draw_more_than_anything_else(build: Build) -> None:
+    network = build(radio=replace(RRC, promotion_power=20.0), battery=Battery(capacity=6.0))
+    with pytest.raises(Dropped, match="battery"):
+        network.env.run(until=send(network, 0.0))
+    assert network.env.now == pytest.approx(0.3, abs=1e-5)
+    network.check_conservation()
 
 
 def test_an_interrupted_promotion_is_charged_as_far_as_it_came(build: Build) -> None:

@@ -309,11 +309,12 @@ def iter_rows(network: Network) -> Any:
 def test_a_meter_that_chooses_its_interval_looks_less_often_the_more_it_has_seen(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(meters, "ROWS", 6)
+    monkeypatch.setattr(meters, "LOOKS", 4)
+    monkeypatch.setattr(meters, "ROWS", 4)
     network = build(kind(), meter="auto")
     network.env.run(until=send(network, 0, 250_000_000))
     rows = looks(network, "uplink")
-    assert [row["t_s"] for row in rows] == [1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 25]
+    assert [row["t_s"] for row in rows] == [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 25]
     assert all(after["start_s"] == before["t_s"] for before, after in pairwise(rows))
     assert sum(row["bits"] for row in rows) == 250_000_000
 

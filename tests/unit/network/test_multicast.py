@@ -69,6 +69,18 @@ def rows(network: Network, name: str) -> Iterator[dict[str, Any]]:
     return (row for row in network.recorder.take() if row["kind"] == name)
 
 
+def test_who_leaves_early_was_held_back_too(build: Callable[..., Network]) -> None:
+    """Under a backhaul of 2 Mbit/s a radio of 4 Mbit/s is on the air for half of the time."""
+    network = build(kind(backhaul_bps=2e6))
+    receivers = cast(network)
+    network.env.run(until=1.0)
+    receivers[0].interrupt("late")
+    network.env.run(until=1.5)
+    (row,) = rows(network, "reception")
+    assert (row["device"], row["airtime_s"], row["backhaul_s"]) == (0, pytest.approx(0.5), pytest.approx(0.5))
+    settled(network, receivers)
+
+
 def test_takes_the_airtime_of_its_worst_receiver_once(build: Callable[..., Network]) -> None:
     network = build(kind())
     receivers = cast(network)

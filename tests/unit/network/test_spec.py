@@ -83,6 +83,12 @@ def test_is_written_as_it_was_read(spec: type, tree: dict[str, Any]) -> None:
     assert read(spec, write(value)) == value
 
 
+def test_a_weight_has_one_share() -> None:
+    for equal in ({"1": 0.3, "1.0": 0.7}, {"4": 0.2, "4.0": 0.5, "1": 0.3}):
+        with pytest.raises(ValueError, match=r"weight: .* and .*\.0 are the same"):
+            read(Devices, {"count": 3, "weight": equal})
+
+
 def test_kinds_have_names() -> None:
     assert Network.kinds == {"ideal": Ideal, "fixed": Fixed, "fluid": Fluid, "cellular": Cellular}
 
