@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from netfed.critical_path import BACKHAUL, DEVICES, SHARE
+from netfed.critical_path import BACKHAUL, CORE, DEVICES, SHARE
 from netfed.tree import Node
 
 SHARED = "multicast"
@@ -37,6 +37,8 @@ _KEYS = (
         {"loss-uplink", "loss-downlink", "loss-backhaul-uplink", "loss-backhaul-downlink"},
         "no transfer broke",
     ),
+    _Key("network.uplink.limit", {CORE}, "it held no transfer up"),
+    _Key("network.downlink.limit", {CORE}, "it held no transfer up"),
     _Key("network.backhaul.rate", {BACKHAUL}, "no transfer waited for the backhaul"),
     _Key("network.delivery", {SHARED}, "no two devices of a cell began to receive the same payload at the same moment"),
 )

@@ -1,4 +1,4 @@
-"""What bound the transfers of a run: their radio, their cell's airtime, the backhaul, or latency."""
+"""What bound the transfers of a run: their radio, their cell's airtime, the backhaul, the core, or latency."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netfed.critical_path import BACKHAUL, LATENCY, RADIO, SHARE
+from netfed.critical_path import BACKHAUL, CORE, LATENCY, RADIO, SHARE
 
 if TYPE_CHECKING:
     import numpy as np
 
-BOUNDS = (RADIO, SHARE, BACKHAUL, LATENCY)
+BOUNDS = (RADIO, SHARE, BACKHAUL, CORE, LATENCY)
 _ROUNDING = 2.0**-20
 
 
@@ -22,7 +22,7 @@ class Carried:
     Attributes:
         count: How many there are.
         divided: Of how many it was recorded what their time went to.
-        bound: How many of these spent most of it on each of radio, cell share, backhaul and latency.
+        bound: How many of these spent most of it on each of radio, cell share, backhaul, core and latency.
         seconds: What these spent on each.
     """
 
@@ -70,6 +70,7 @@ def _parts_s(table: Any, trunk: bool) -> np.ndarray[Any, np.dtype[np.float64]]:
     flowing_s = column("t_s", np.nan) - column("start_s", np.nan) - latency_s
     held_s = flowing_s if trunk else column("backhaul_s", 0.0)
     airtime_s = np.zeros(len(table)) if trunk else column("airtime_s", np.nan)
-    shared_s = flowing_s - held_s - airtime_s
+    limited_s = np.zeros(len(table)) if trunk else column("core_s", 0.0)
+    shared_s = flowing_s - held_s - limited_s - airtime_s
     shared_s[shared_s < _ROUNDING * flowing_s] = 0.0
-    return np.stack([airtime_s, shared_s, held_s, latency_s], axis=1)
+    return np.stack([airtime_s, shared_s, held_s, limited_s, latency_s], axis=1)

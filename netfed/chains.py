@@ -20,7 +20,8 @@ class Span:
         end_s: When it ended, or was broken off.
         trunk: Whether it is a transfer between a base station and the cloud, no device taking part.
         airtime_s: For how long it was on the air; None if nothing tells.
-        backhaul_s: How long it was held back behind the radio.
+        backhaul_s: How long the backhaul held it up.
+        core_s: How long the limit of its session did, which the core network enforces.
         latency_s: How long its last bit was under way.
         partial: Whether it is a reception, together with others, of which the rest followed.
     """
@@ -31,6 +32,7 @@ class Span:
     trunk: bool = False
     airtime_s: float | None = None
     backhaul_s: float = 0.0
+    core_s: float = 0.0
     latency_s: float = 0.0
     partial: bool = False
 
@@ -45,6 +47,7 @@ class Span:
             link.startswith(_TRUNK),
             row.get("airtime_s"),
             row.get("backhaul_s") or 0.0,
+            row.get("core_s") or 0.0,
             row.get("latency_s") or 0.0,
             row["kind"] == "reception" and not row.get("delivered") and not row.get("cause"),
         )

@@ -19,7 +19,7 @@ from netfed.chains import Chain, Span
 
 CLOUD, DEVICES = "cloud", "waiting for devices"
 STRAGGLERS, DEADLINE = "waiting for stragglers", "deadline slack"
-RADIO, SHARE, BACKHAUL, LATENCY = "radio", "cell share", "backhaul", "latency"
+RADIO, SHARE, BACKHAUL, CORE, LATENCY = "radio", "cell share", "backhaul", "core", "latency"
 
 Parts = dict[str, Fraction]
 """Seconds by what they went to."""
@@ -180,8 +180,8 @@ def _worked(chain: Chain, begin_s: float) -> Iterator[Leg]:
 def split(span: Span, since_s: float) -> Parts:
     """Return what a span went to, from a moment in it on.
 
-    Bits flow first: at each moment of that in the same proportion to the radio, to waiting for the cell's airtime, and
-    to waiting for the backhaul. Latency follows.
+    Bits flow first: at each moment of that in the same proportion to the radio, to waiting for the cell's airtime, to
+    waiting for the backhaul, and to the limit of the session, which the core network enforces. Latency follows.
     """
     duration = Fraction(span.end_s) - Fraction(since_s)
     if span.phase == "compute":
@@ -197,8 +197,11 @@ def split(span: Span, since_s: float) -> Parts:
         parts = {"": flowing}
     else:
         held = min(Fraction(span.backhaul_s), whole)
-        shared = max(whole - held - Fraction(span.airtime_s), Fraction(0))
-        held, shared = (flowing * each / whole if each > _ROUNDING * whole else Fraction(0) for each in (held, shared))
-        parts = {RADIO: flowing - held - shared, SHARE: shared, BACKHAUL: held}
+        limited = min(Fraction(span.core_s), whole - held)
+        shared = max(whole - held - limited - Fraction(span.airtime_s), Fraction(0))
+        shared, held, limited = (
+            flowing * each / whole if each > _ROUNDING * whole else Fraction(0) for each in (shared, held, limited)
+        )
+        parts = {RADIO: flowing - shared - held - limited, SHARE: shared, BACKHAUL: held, CORE: limited}
     parts[LATENCY] = latency
     return {f"{span.phase} {name}".strip(): part for name, part in parts.items() if part}

@@ -27,6 +27,7 @@ COLUMNS: dict[str, type[float] | type[int] | type[str] | type[bool]] = {
     "energy_j": float,
     "airtime_s": float,
     "backhaul_s": float,
+    "core_s": float,
     "latency_s": float,
     "busy": float,
     "backlog_bits": float,

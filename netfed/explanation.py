@@ -18,7 +18,7 @@ from netfed.scenario import loads
 
 _READ = (
     *("t_s", "kind", "device", "cell", "edge", "link", "start_s", "delivered"),
-    *("cause", "airtime_s", "backhaul_s", "latency_s"),
+    *("cause", "airtime_s", "backhaul_s", "core_s", "latency_s"),
 )
 
 

@@ -44,8 +44,8 @@ class RateClass(VirtualClock[Flow]):
         self.carrier_bps = carrier_bps
         self.carrier = fine(carrier_bps)
         self.weight = 0
-        self._held = 0.0, 0.0  # for how long, and by how much it moved meanwhile
-        self._held_from: tuple[float, float] | None = None  # when, and at what reading it is held since
+        self._held = 0.0, 0.0, 0.0  # for how long, by how much it moved meanwhile, and how long the limit held it
+        self._held_from: tuple[float, float, float] | None = None  # since when, at what readings of it and of the limit
 
     @property
     def airtime(self) -> int:
@@ -57,17 +57,24 @@ class RateClass(VirtualClock[Flow]):
         if self._held_from is not None:
             self._held = self._held_until(now_s)
         super().follow(driver, rate, now_s)
-        self._held_from = (now_s, self.read(now_s)) if driver is self.tier.level else None
+        held = driver is self.tier.level
+        self._held_from = (now_s, self.read(now_s), self.tier.limiting_s(now_s)) if held else None
 
-    def held_s(self, weight: int, radio_bps: float, now_s: float) -> float:
-        """Return for how long a flow was not on the air for being held, if it had been here from the beginning."""
-        seconds, bits = self._held if self._held_from is None else self._held_until(now_s)
-        return seconds - weight * bits / radio_bps
+    def held_s(self, weight: int, radio_bps: float, now_s: float) -> tuple[float, float]:
+        """Return for how long a flow was not on the air for being held, if it had been here from the beginning.
 
-    def _held_until(self, now_s: float) -> tuple[float, float]:
+        Returns:
+            In all, and by its limit.
+        """
+        seconds, bits, limited_s = self._held if self._held_from is None else self._held_until(now_s)
+        by_limit_s = limited_s * max(0.0, 1 - weight * self.tier.limit_bps / radio_bps) if limited_s else 0.0
+        return seconds - weight * bits / radio_bps, by_limit_s
+
+    def _held_until(self, now_s: float) -> tuple[float, float, float]:
         assert self._held_from is not None
-        (seconds, bits), (since_s, reading) = self._held, self._held_from
-        return seconds + (now_s - since_s), bits + (self.read(now_s) - reading)
+        (seconds, bits, limited_s), (since_s, reading, limiting_s) = self._held, self._held_from
+        limited_s += self.tier.limiting_s(now_s) - limiting_s
+        return seconds + (now_s - since_s), bits + (self.read(now_s) - reading), limited_s
 
 
 class Tier:
@@ -90,6 +97,9 @@ class Tier:
     """
 
     __slots__ = (
+        "_limiting",
+        "_limiting_s",
+        "_limiting_since_s",
         "at_limit",
         "carriers_bps",
         "driven",
@@ -109,8 +119,22 @@ class Tier:
         self.free = 0
         self.driven = 0
         self.at_limit = limit_bps < math.inf
+        self._limiting = False
+        self._limiting_s = self._limiting_since_s = 0.0
         self.held_weight = 0
         self.held_airtime = 0
+
+    def limiting_s(self, now_s: float) -> float:
+        """Return for how long so far its limit, being lower than the backhaul's level, was what holds."""
+        return self._limiting_s + (now_s - self._limiting_since_s if self._limiting else 0.0)
+
+    def drive(self, level_bps: float, now_s: float) -> None:
+        """Let those that are held go on at their limit, or at the backhaul's level if that is lower."""
+        self.level.follow(None, min(level_bps, self.limit_bps), now_s)
+        limiting = self.limit_bps <= level_bps
+        if limiting != self._limiting:
+            self._limiting_s = self.limiting_s(now_s)
+            self._limiting, self._limiting_since_s = limiting, now_s
 
     def index(self, carrier_bps: float) -> int:
         """Return the place of a rate class, which may not be there."""
@@ -243,7 +267,7 @@ class Cell:
         while self._crossed:
             self._crossed.pop().hand_over(self.airtime, now_s)
         for tier in self.limited:
-            tier.level.follow(None, min(level_bps, tier.limit_bps), now_s)
+            tier.drive(level_bps, now_s)
         if (share := self.share(level_bps)) != self.airtime.rate:
             self.airtime.follow(None, share, now_s)
 

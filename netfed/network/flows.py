@@ -48,14 +48,13 @@ class Shared(Medium):
         _, clock, weight = self._live[flow]
         return clock.speed * weight
 
-    def held_s(self, flow: Flow) -> float:
-        """Return for how long a flow has not been on the air because the backhaul or its limit held it."""
-        if flow.left_bits is not None:
-            return flow.held_s
-        _, clock, weight = self._live[flow]
+    def held_s(self, flow: Flow) -> tuple[float, float]:
+        """Return for how long a flow has not been on the air because it was held: in all, and by its limit."""
+        clock = self._live[flow][1] if flow in self._live else None
         if not isinstance(clock, RateClass):
-            return flow.held_s
-        return flow.held_s + clock.held_s(weight, flow.radio_bps, self._env.now)
+            return flow.held_s, flow.limited_s
+        held_s, limited_s = clock.held_s(self._live[flow][2], flow.radio_bps, self._env.now)
+        return flow.held_s + held_s, flow.limited_s + limited_s
 
     def _scale(self, cell: int, capacity: float) -> None:
         self._sharing.cells[cell].set_capacity(capacity)
@@ -70,18 +69,21 @@ class Shared(Medium):
         clock = self._waiting
         if flow.radio_bps > 0:
             clock = self._sharing.cells[flow.cell].join(flow, left_bits, weight, self._env.now)
-            flow.held_s -= clock.held_s(weight, flow.radio_bps, self._env.now)
+            held_s, limited_s = clock.held_s(weight, flow.radio_bps, self._env.now)
+            flow.held_s -= held_s
+            flow.limited_s -= limited_s
         else:
             clock.expect(flow, left_bits / weight)
         self._live[flow] = next(self._order), clock, weight
 
     def _leave(self, flow: Flow) -> None:
-        _, clock, weight = self._live.pop(flow)
+        _, clock, weight = self._live[flow]
         if isinstance(clock, RateClass):
-            flow.held_s += clock.held_s(weight, flow.radio_bps, self._env.now)
+            flow.held_s, flow.limited_s = self.held_s(flow)
             self._sharing.cells[flow.cell].leave(flow, clock, weight)
         else:
             clock.forget(flow)
+        del self._live[flow]
 
     def _share(self, *cells: int) -> None:
         now_s = self._env.now

@@ -140,6 +140,7 @@ class Link:
             cause=None if loss is None else loss.cause,
             energy_j=radio_j + idle_j,
             airtime_s=transfer.flow.airtime_s,
-            backhaul_s=max(0.0, transfer.flow.held_s),
+            backhaul_s=max(0.0, transfer.flow.held_s - transfer.flow.limited_s),
+            core_s=max(0.0, transfer.flow.limited_s),
             latency_s=max(0.0, network.env.now - sent_s),
         )

@@ -33,6 +33,7 @@ class Flow:
         earlier_bits: How many had left when the radio's rate or the cell last changed, or the flow ended: whole ones.
         earlier_s: For how long these were on the air.
         held_s: For how long it was not on the air because the backhaul or its limit held it; once it has ended.
+        limited_s: For how long of this its limit did.
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class Flow:
         "held_s",
         "left_bits",
         "limit_bps",
+        "limited_s",
         "medium",
         "radio_bps",
         "weight",
@@ -72,7 +74,7 @@ class Flow:
         self.left_bits: float | None = None
         self.earlier_bits = 0
         self.earlier_s = 0.0
-        self.held_s = 0.0
+        self.held_s = self.limited_s = 0.0
 
     @property
     def sent_bits(self) -> int:
@@ -219,8 +221,8 @@ class Medium(ABC):
         """Return how fast a flow is now."""
 
     @abstractmethod
-    def held_s(self, flow: Flow) -> float:
-        """Return for how long a flow has not been on the air because the backhaul or its limit held it."""
+    def held_s(self, flow: Flow) -> tuple[float, float]:
+        """Return for how long a flow has not been on the air because it was held: in all, and by its limit."""
 
     @property
     def idle(self) -> bool:
@@ -337,6 +339,7 @@ class _Service(NamedTuple):
         left_bits: How many bits had not left at first.
         since_s: When that was.
         held: Share of the time in which it is not on the air because of the backhaul or its limit.
+        limited: Whether it is its limit.
     """
 
     due_s: float
@@ -344,6 +347,7 @@ class _Service(NamedTuple):
     left_bits: float
     since_s: float
     held: float
+    limited: bool
 
 
 class Dedicated(Medium):
@@ -382,7 +386,8 @@ class Dedicated(Medium):
         rate_bps = min(free_bps, self._backhaul_bps, flow.most_bps)
         left_s = left_bits / rate_bps if rate_bps else math.inf
         held = 1 - rate_bps / flow.radio_bps if rate_bps < free_bps else 0.0
-        self._live[flow] = service = _Service(now_s + left_s, rate_bps, left_bits, now_s, held)
+        limited = flow.most_bps <= self._backhaul_bps
+        self._live[flow] = service = _Service(now_s + left_s, rate_bps, left_bits, now_s, held, limited)
         if left_s < math.inf:
             self._env.timeout(left_s).callbacks.append(partial(self._finish, flow, service))
 
@@ -390,15 +395,16 @@ class Dedicated(Medium):
         self._count_held(flow)
         del self._live[flow]
 
-    def held_s(self, flow: Flow) -> float:
-        """Return for how long a flow has not been on the air because the backhaul or its limit held it."""
+    def held_s(self, flow: Flow) -> tuple[float, float]:
+        """Return for how long a flow has not been on the air because it was held: in all, and by its limit."""
         if flow.left_bits is not None:
-            return flow.held_s
+            return flow.held_s, flow.limited_s
         service = self._live[flow]
-        return flow.held_s + service.held * (self._env.now - service.since_s)
+        held_s = service.held * (self._env.now - service.since_s)
+        return flow.held_s + held_s, flow.limited_s + (held_s if service.limited else 0.0)
 
     def _count_held(self, flow: Flow) -> None:
-        flow.held_s = self.held_s(flow)
+        flow.held_s, flow.limited_s = self.held_s(flow)
 
     def _share(self, *cells: int) -> None:
         """Nothing is shared."""

@@ -82,7 +82,7 @@ class Multicast:
         self._flows: list[Flow] = []  # the last one is under way
         self._earlier_bits = 0  # by those that have ended
         self._earlier_s = 0.0
-        self._held_s = 0.0
+        self._held_s = self._limited_s = 0.0
         self._in_use = False  # somebody has got the payload, or goes on with what was sent
 
     @property
@@ -101,10 +101,10 @@ class Multicast:
         return self._earlier_s + (self._flows[-1].airtime_s if self._listeners else 0.0)
 
     @property
-    def held_s(self) -> float:
-        """The airtime that it could not use because the backhaul or its limit held it."""
-        under_way_s = self.way.medium.held_s(self._flows[-1]) if self._listeners else 0.0
-        return self._held_s + max(0.0, under_way_s)
+    def held_s(self) -> tuple[float, float]:
+        """The airtime that it could not use because it was held: by the backhaul, and by its limit."""
+        held_s, limited_s = self.way.medium.held_s(self._flows[-1]) if self._listeners else (0.0, 0.0)
+        return self._held_s + max(0.0, held_s - limited_s), self._limited_s + max(0.0, limited_s)
 
     def join(self, listener: Listener) -> None:
         """Let a device listen too, before the first bit has left."""
@@ -191,7 +191,8 @@ class Multicast:
         self.way.medium.stop(flow)
         self._earlier_bits += flow.sent_bits
         self._earlier_s += flow.airtime_s
-        self._held_s += max(0.0, flow.held_s)
+        self._held_s += max(0.0, flow.held_s - flow.limited_s)
+        self._limited_s += max(0.0, flow.limited_s)
 
     def _flow_ends(self, _: Event) -> None:
         if not self._listeners:  # the last of them has left at this very instant
@@ -224,6 +225,7 @@ class Multicast:
             cause=None if delivered else cause,
             airtime_s=self._earlier_s,
             backhaul_s=self._held_s,
+            core_s=self._limited_s,
             receivers=self._joined,
         )
 

@@ -120,6 +120,7 @@ class Reception(Link):
             network.batteries.end(device.id, receive_j + idle_j)
         if network.connections is not None:
             network.connections.release(device.id)
+        backhaul_s, core_s = listener.multicast.held_s
         network.recorder.row(
             "reception",
             device=device.id,
@@ -132,7 +133,8 @@ class Reception(Link):
             cause=None if broken is None else broken.cause,
             energy_j=receive_j + idle_j,
             airtime_s=listener.multicast.airtime_s,
-            backhaul_s=listener.multicast.held_s,
+            backhaul_s=backhaul_s,
+            core_s=core_s,
             latency_s=max(0.0, network.env.now - sent_s),
         )
         if broken is not None:

@@ -172,13 +172,13 @@ def test_what_the_cloud_does_alone_is_the_clouds() -> None:
 @pytest.mark.parametrize(
     ("since_s", "expected"),
     [
-        (0.0, {"radio": 2.0, "cell share": 4.0, "backhaul": 2.0, "latency": 2.0}),
-        (4.0, {"radio": 1.0, "cell share": 2.0, "backhaul": 1.0, "latency": 2.0}),
+        (0.0, {"radio": 2.0, "cell share": 3.0, "backhaul": 2.0, "core": 1.0, "latency": 2.0}),
+        (4.0, {"radio": 1.0, "cell share": 1.5, "backhaul": 1.0, "core": 0.5, "latency": 2.0}),
         (9.0, {"latency": 1.0}),
     ],
 )
 def test_a_transfer_is_split_in_proportion_and_ends_in_latency(since_s: float, expected: dict[str, float]) -> None:
-    span = Span("uplink", 0.0, 10.0, airtime_s=2.0, backhaul_s=2.0, latency_s=2.0)
+    span = Span("uplink", 0.0, 10.0, airtime_s=2.0, backhaul_s=2.0, core_s=1.0, latency_s=2.0)
     assert split(span, since_s) == {f"uplink {name}": part for name, part in expected.items()}
 
 
@@ -230,7 +230,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Row], list[float]]:
             for phase in ("downlink", "compute", "uplink"):
                 start_s, now_s = now_s, now_s + draw(times)
                 cause = draw(st.sampled_from([None, None, None, "late", "dropout-compute"]))
-                own = {"airtime_s": draw(times), "backhaul_s": draw(times), "latency_s": draw(times)}
+                own = {f"{part}_s": draw(times) for part in ("airtime", "backhaul", "core", "latency")}
                 phase_row = transfer(device, phase, start_s, now_s, cause, **own)
                 rows.append(compute(device, start_s, now_s, cause) if phase == "compute" else phase_row)
                 if cause:

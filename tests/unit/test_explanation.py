@@ -67,9 +67,9 @@ def test_a_run_is_the_sum_of_its_rounds(run: Results) -> None:
 
 def test_transfers_are_bound_by_what_took_most_of_their_time(run: Results) -> None:
     links = explain(run).links
-    assert links["uplink"].bound == {"radio": 1, "cell share": 1, "backhaul": 0, "latency": 0}
-    assert links["downlink"].bound == {"radio": 1, "cell share": 1, "backhaul": 0, "latency": 0}
-    assert links["downlink"].seconds == {"radio": 2.0, "cell share": 2.0, "backhaul": 0.0, "latency": 1.0}
+    assert links["uplink"].bound == {"radio": 1, "cell share": 1, "backhaul": 0, "core": 0, "latency": 0}
+    assert links["downlink"].bound == {"radio": 1, "cell share": 1, "backhaul": 0, "core": 0, "latency": 0}
+    assert links["downlink"].seconds == {"radio": 2.0, "cell share": 2.0, "backhaul": 0.0, "core": 0.0, "latency": 1.0}
 
 
 def test_keys_that_were_not_felt_are_named(run: Results) -> None:
@@ -93,6 +93,20 @@ def test_a_key_is_felt_by_what_it_brings(felt: tuple[str, ...], named: list[str]
     resolved = "scheme: {deadline: 1 s}\nnetwork: {kind: fluid, uplink: {loss: 0.0}}\n"
     resolved += "devices: {availability: {kind: windows}, battery: null, dropout: {upload: 0.0}}\n"
     assert [key for key, _ in unfelt(document.read(resolved, "s.yaml"), felt)] == named
+
+
+def test_the_limit_of_a_session_binds_in_the_core(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    rows = [*EVENTS[:5], transfer(2, "uplink", 4.0, 14.0, airtime_s=3.0, backhaul_s=1.0, core_s=5.0)]
+    limited = GIVEN.replace("uplink: {rate: 1 Mbit/s", "uplink: {limit: 0.3 Mbit/s, rate: 1 Mbit/s")
+    rounds = [a_round(0, 0.0, 0.5), a_round(1, 14.0, 0.8)]
+    explanation = explain(record(tmp_path / "held", rounds, rows, resolved=limited))
+    assert explanation.bottleneck == "uplink core"
+    assert explanation.parts["uplink core"] == 5
+    assert explanation.links["uplink"].bound["core"] == 1
+    assert "network.uplink.limit" not in explanation.unfelt
+    free = explain(record(tmp_path / "free", rounds, EVENTS, resolved=limited))
+    assert free.unfelt["network.uplink.limit"] == "it held no transfer up"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +151,13 @@ def test_a_transmission_to_many_counts_once_and_is_part_of_nobodys_update(
     assert {chain.device for chain in chains(rows)} == {1, 2}
     explanation = explain(record(tmp_path, rounds, rows, resolved=MULTICAST))
     assert explanation.links["downlink"].count == 1
-    assert explanation.links["downlink"].seconds == {"radio": 1.5, "cell share": 1.0, "backhaul": 0.0, "latency": 0.0}
+    assert explanation.links["downlink"].seconds == {
+        "radio": 1.5,
+        "cell share": 1.0,
+        "backhaul": 0.0,
+        "core": 0.0,
+        "latency": 0.0,
+    }
     assert {name: duration for name, duration in explanation.parts.items() if name.startswith("downlink")} == {
         "downlink radio": 1.5,
         "downlink cell share": 1.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,12 +37,16 @@ class Watch:
     def __init__(self, medium: Medium, env: Environment) -> None:
         self.medium, self.env = medium, env
         self.flows: list[Flow] = []
-        self.held_s: dict[Flow, float] = {}
+        self.held_s: Counter[Flow] = Counter()
+        self.limited_s: Counter[Flow] = Counter()
 
     def play(self) -> None:
         while (next_s := self.env.peek()) < math.inf:
             for flow, held in self.held():
-                self.held_s[flow] = self.held_s.get(flow, 0.0) + held * (next_s - self.env.now)
+                held_s = held * (next_s - self.env.now)
+                self.held_s[flow] += held_s
+                if math.isclose(self.medium.rate_bps(flow), flow.limit_bps, rel_tol=1e-9):
+                    self.limited_s[flow] += held_s
             self.env.step()
 
     def held(self) -> list[tuple[Flow, float]]:
@@ -95,7 +100,8 @@ def test_what_holds_a_flow_is_what_its_rates_show(
     watch.play()
     for flow in watch.flows:
         medium.stop(flow)
-        assert flow.held_s == pytest.approx(watch.held_s.get(flow, 0.0), rel=1e-6, abs=1e-6)
+        assert flow.held_s == pytest.approx(watch.held_s[flow], rel=1e-6, abs=1e-6)
+        assert flow.limited_s == pytest.approx(watch.limited_s[flow], rel=1e-6, abs=1e-6)
 
 
 def test_a_flow_that_is_alone_is_either_on_the_air_or_held() -> None:
@@ -105,6 +111,21 @@ def test_a_flow_that_is_alone_is_either_on_the_air_or_held() -> None:
     env.run()
     assert env.now == pytest.approx(2.0)
     assert (flow.airtime_s, flow.held_s) == pytest.approx((0.8, 1.2))
+
+
+@pytest.mark.parametrize("kind", MEDIA)
+def test_a_limit_holds_until_the_backhaul_leaves_less(kind: str) -> None:
+    """4 Mbit/s of 20 for a second, by the limit; then 1 Mbit/s for four, by the backhaul."""
+    env = Environment()
+    medium = MEDIA[kind](env)
+    flow = medium.start(8_000_000, 20e6, 0, 1.0, 4e6)
+    env.run(until=1.0)
+    assert medium.held_s(flow) == pytest.approx((0.8, 0.8))
+    medium.set_link(1e6)
+    env.run()
+    assert env.now == pytest.approx(5.0)
+    assert (flow.held_s, flow.limited_s) == pytest.approx((0.8 + 3.8, 0.8))
+    assert medium.held_s(flow) == (flow.held_s, flow.limited_s)
 
 
 def test_waiting_for_the_cell_is_not_being_held() -> None:
@@ -133,7 +154,7 @@ def test_an_outage_of_the_backhaul_holds_and_one_of_the_cell_does_not() -> None:
 def test_no_transfer_of_a_run_takes_longer_than_what_its_time_went_to(play: Play) -> None:
     transfers = [row for row in play(LOSSY, "network.backhaul.rate=1 Mbit/s").events if row["kind"] == "transfer"]
     for row in transfers:
-        parts_s = [row[name] for name in ("airtime_s", "backhaul_s", "latency_s")]
+        parts_s = [row[name] for name in ("airtime_s", "backhaul_s", "core_s", "latency_s")]
         assert min(parts_s) >= 0
         assert sum(parts_s) <= row["t_s"] - row["start_s"] + 1e-9
         assert row["delivered"] == (row["latency_s"] > 0)

@@ -120,8 +120,8 @@ def test_airtime_is_charged_at_the_radios_power_and_the_rest_as_waiting(build: C
     assert network.ledger.joules[2] == pytest.approx([0, 0, receive_j, idle_j])
     (row,) = network.recorder.take()
     assert row.pop("energy_j") == pytest.approx(receive_j + idle_j)
-    parts_s = [row.pop(name) for name in ("airtime_s", "backhaul_s", "latency_s")]
-    assert parts_s == pytest.approx([0.5, 0.5, LATENCY_S])
+    parts_s = [row.pop(name) for name in ("airtime_s", "backhaul_s", "core_s", "latency_s")]
+    assert parts_s == pytest.approx([0.5, 0.5, 0.0, LATENCY_S])
     assert row == {
         "t_s": network.env.now,
         "kind": "transfer",

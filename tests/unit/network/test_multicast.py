@@ -257,7 +257,7 @@ def test_one_receiver_alone_is_sent_the_payload_as_by_unicast(build: Callable[..
         network = build(kind(loss, delivery), dropout=Dropout(download=0.5), battery=Battery(capacity=9.0))
         causes = settled(network, cast(network, 1))
         told = [row for row in network.recorder.take() if "device" in row]
-        keep = ("t_s", "start_s", "delivered", "cause", "energy_j", "airtime_s", "backhaul_s", "latency_s")
+        keep = ("t_s", "start_s", "delivered", "cause", "energy_j", "airtime_s", "backhaul_s", "core_s", "latency_s")
         found.append((causes, network.bits(), network.ledger.joules.tolist(), [[row[n] for n in keep] for row in told]))
     assert found[0] == found[1]
 
