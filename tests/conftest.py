@@ -50,6 +50,7 @@ DROPOUT = "devices.dropout={download: 0.03, compute: 0.05, upload: 0.05}"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regold", action="store_true", help="rewrite the golden traces; the diff is the review")
+    parser.addoption("--brief", action="store_true", help="fewer seeds and pairs in claims and benchmarks, as in CI")
 
 
 @dataclass
@@ -82,6 +83,18 @@ class Played:
 
 Play = Callable[..., Played]
 Build = Callable[..., Any]
+
+
+@pytest.fixture
+def brief(request: pytest.FixtureRequest) -> bool:
+    """Whether there is no time for all seeds and pairs."""
+    return bool(request.config.getoption("--brief"))
+
+
+@pytest.fixture
+def pairs(brief: bool) -> int:
+    """How often a benchmark alternates."""
+    return 3 if brief else 7
 
 
 @pytest.fixture

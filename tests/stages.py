@@ -25,8 +25,8 @@ STAGES = {
     ],
     "slow": [[*PYTEST, "-n", "2", "-m", "slow", "--cov", "--cov-append", "--cov-report="]],
     "coverage": [[sys.executable, "-m", "coverage", "report", "--skip-covered", "--fail-under=90"]],
-    "claims": [[*PYTEST, "-s", "-m", "claim"]],
-    "benchmarks": [[*PYTEST, "-s", "-m", "benchmark"]],
+    "claims": [[*PYTEST, "-s", "-m", "claim", "--brief"]],
+    "benchmarks": [[*PYTEST, "-s", "-m", "benchmark", "--brief"]],
 }
 
 

@@ -1,4 +1,7 @@
-"""The claim of the quickstart, in three seeds: ``pytest -s -m claim`` prints the table that the README shows."""
+"""The claim of the quickstart, in three seeds: ``pytest -s -m claim`` prints the table that the README shows.
+
+CI, which is brief, plays the first of them.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ GAIN, WALL_S, TOLERANCE = 0.05, 60.0, 0.8
 
 
 @pytest.mark.claim
-def test_quickstart_in_three_seeds(tmp_path: Path) -> None:
+def test_quickstart_in_three_seeds(tmp_path: Path, brief: bool) -> None:
     rows = []
     print("\n| seed | pretrained | local | federated | central | gain | arrived of selected | simulated | wall |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for seed in SEEDS:
+    for seed in SEEDS[:1] if brief else SEEDS:
         began = time.monotonic()
         command = [sys.executable, "-m", "netfed", "run", "quickstart", "--seed", str(seed), "--json"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
