@@ -23,7 +23,7 @@ STAGES = {
             "--cov-report=",
         ]
     ],
-    "slow": [[*PYTEST, "-n", "2", "-m", "slow", "--cov", "--cov-append", "--cov-report="]],
+    "slow": [[*PYTEST, "-n", "2", "-m", "slow"]],
     "coverage": [[sys.executable, "-m", "coverage", "report", "--skip-covered", "--fail-under=90"]],
     "claims": [[*PYTEST, "-s", "-m", "claim", "--brief"]],
     "benchmarks": [[*PYTEST, "-s", "-m", "benchmark", "--brief"]],
