@@ -56,7 +56,7 @@ class Cellular(Network, kind="cellular"):
             ``multicast``, once for all that begin to receive it at the same moment, at the rate of the worst of them
             (point to multipoint: 3GPP TS 23.247). It crosses the backhaul as often as the air.
         meter: Time between records of how busy each link is and how much waits for it, while anything is under way;
-            auto: 1 s at first, and twice as long after every thousand of them, at 60 moments or more; null: none
+            auto: 1 s at first, and twice as long after every thousand of them, at ten moments or more; null: none
             are made.
     """
 

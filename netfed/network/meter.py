@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netfed.network.medium import Medium
     from netfed.recorder import Recorder, Row, Scalar
 
-FIRST_S, LOOKS, ROWS = 1.0, 60, 1000
+FIRST_S, LOOKS, ROWS = 1.0, 10, 1000
 """The interval of a meter that chooses it: at first, and after how many looks and rows it is twice as long."""
 
 

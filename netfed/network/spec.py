@@ -332,7 +332,7 @@ class Rated(Network):
         background: What others take of the airtime of every cell; null: nothing.
         outages: When cells and links of the backhaul are out of order.
         meter: Time between records of how busy each link is and how much waits for it, while anything is under way;
-            auto: 1 s at first, and twice as long after every thousand of them, at 60 moments or more; null: none
+            auto: 1 s at first, and twice as long after every thousand of them, at ten moments or more; null: none
             are made.
     """
 
