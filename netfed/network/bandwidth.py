@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from simpy import Environment, Event
@@ -37,23 +37,16 @@ class Radios:
         direction = transfer.way.direction
         if direction not in self._traces:
             return
-        since_s, flow = self.since_s(direction, transfer.device.id), transfer.flow
-        _follow(self._env, self._traces[direction], since_s, transfer.retune, lambda: flow.left_bits is None)
+        env, steps, since_s = self._env, self._traces[direction], self.since_s(direction, transfer.device.id)
+        rates = steps.rates(env.now + since_s)
+        _, rate_bps = next(rates)
+        transfer.retune(rate_bps)
 
+        def later() -> Generator[Event, Any, None]:
+            for moment_s, rate_bps in rates:
+                yield env.timeout(max(0.0, moment_s - since_s - env.now))
+                if transfer.flow.left_bits is not None:
+                    return
+                transfer.retune(rate_bps)
 
-def _follow(
-    env: Environment, steps: Steps, since_s: float, tune: Callable[[float], None], goes_on: Callable[[], bool]
-) -> None:
-    """Tune something to the present rate now, and to each other one when it begins."""
-    rates = steps.rates(env.now + since_s)
-    _, rate_bps = next(rates)
-    tune(rate_bps)
-
-    def later() -> Generator[Event, Any, None]:
-        for moment_s, rate_bps in rates:
-            yield env.timeout(max(0.0, moment_s - since_s - env.now))
-            if not goes_on():
-                return
-            tune(rate_bps)
-
-    env.process(later())
+        env.process(later())

@@ -113,6 +113,16 @@ class Link:
         waiting_s = max(0.0, self._network.env.now - start_s - airtime_s)
         return self._radio_w * airtime_s, self._device.idle_w * waiting_s
 
+    def _charge(self, way: Way, radio_j: float, idle_j: float) -> None:
+        """Charge what the radio has drawn, and waiting for it, now that it falls silent."""
+        network, device_id = self._network, self._device.id
+        network.ledger.charge(device_id, way.part, radio_j)
+        network.ledger.charge(device_id, "idle", idle_j)
+        if network.batteries is not None:
+            network.batteries.end(device_id, radio_j + idle_j)
+        if network.connections is not None:
+            network.connections.release(device_id)
+
     def _settle(
         self, transfer: Transfer, payload_bits: int, start_s: float, sent_s: float, loss: ParticipationLost | None
     ) -> None:
@@ -121,12 +131,7 @@ class Link:
         del network.transfers[transfer]
         sent_bits = way.traffic.end(way.direction, way.base_station, transfer.flow, delivered=loss is None)
         radio_j, idle_j = self._energy_j(transfer, start_s)
-        network.ledger.charge(device_id, way.part, radio_j)
-        network.ledger.charge(device_id, "idle", idle_j)
-        if network.batteries is not None:
-            network.batteries.end(device_id, radio_j + idle_j)
-        if network.connections is not None:
-            network.connections.release(device_id)
+        self._charge(way, radio_j, idle_j)
         network.recorder.row(
             "transfer",
             device=device_id,

@@ -114,12 +114,7 @@ class Reception(Link):
             broken = Dropped(str(interrupt.cause))
             listener.multicast.leave(listener, broken.cause)
         receive_j, idle_j = self._heard_j(listener, start_s)
-        network.ledger.charge(device.id, "receive", receive_j)
-        network.ledger.charge(device.id, "idle", idle_j)
-        if network.batteries is not None:
-            network.batteries.end(device.id, receive_j + idle_j)
-        if network.connections is not None:
-            network.connections.release(device.id)
+        self._charge(way, receive_j, idle_j)
         backhaul_s, core_s = listener.multicast.held_s
         network.recorder.row(
             "reception",
