@@ -13,7 +13,7 @@ import pytest
 
 from tests.commands import environment
 
-BAR_S, TIMES = 0.5, 4
+BAR_S, TIMES = 0.5, 3
 SCRIPT = """
 import time
 began_s = time.process_time()
