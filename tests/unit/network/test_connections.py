@@ -98,14 +98,18 @@ def test_an_empty_battery_ends_a_promotion_and_gives_no_more_than_it_has(build: 
 
 
 def test_a_battery_that_a_tail_has_drained_is_empty_the_sooner(build: Build) -> None:
-    """The next look at it was planned before the tail, of 10 J, was charged."""
-    network = build(radio=RRC, battery=Battery(capacity=14.0))
+    """The next look at it, planned when it was full, comes later than that."""
+    transfer_j = PHONE.transmit_w * 1.0 + PHONE.idle_w * 0.015
+    capacity_j = 1.0 + transfer_j + 8.0 * 4.0 + 1.5 * transfer_j
+    assert capacity_j / max(PHONE.compute_w, PHONE.transmit_w, PHONE.receive_w) > 5.515 + 2 * SENDING_S
+    network = build(radio=replace(RRC, tail_power=8.0), battery=Battery(capacity=capacity_j))
     with pytest.raises(Dropped, match="battery"):
-        network.env.run(until=send(network, 0.0, 12.0, 0.0))
+        network.env.run(until=send(network, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0))
+    assert 5.515 + SENDING_S < network.env.now < 5.515 + 2 * SENDING_S
     network.check_conservation()
     assert network.batteries is not None
     assert network.batteries.left_j(0) == pytest.approx(0.0, abs=1e-5)
-    assert network.ledger.joules[0].sum() == pytest.approx(14.0)
+    assert network.ledger.joules[0].sum() == pytest.approx(capacity_j)
 
 
 def test_a_promotion_may_draw_more_than_anything_else(build: Build) -> None:
