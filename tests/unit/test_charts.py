@@ -188,6 +188,12 @@ def test_the_busiest_links_stand_at_the_top(record: Record) -> None:
     assert figure.layout.title.text == title
 
 
+def test_where_transfers_do_not_slow_each_other_down_a_link_is_asked_for_more_than_it_has(record: Record) -> None:
+    figure = charts.utilisation(record(ROUNDS, [*EVENTS, link(2, "uplink", 0.0, 180.0, 5.0)]))
+    assert figure.layout.title.text.startswith("Busiest: cell 2 uplink, 5 times over")
+    assert "<br>busy 5 times over<br>" in figure.data[0].customdata[0][0]
+
+
 def test_what_is_not_there_is_said(record: Record) -> None:
     nothing = record([], [], None)
     begun = record([a_round(0, 0.0, None)], [], None)
