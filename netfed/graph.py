@@ -49,7 +49,15 @@ def digest(*recipe: Any) -> str:
 
 
 class Form(Protocol):
-    """How a value looks in the store. Both directions are exact to the bit."""
+    """How a value looks in the store. Both directions are exact to the bit.
+
+    Attributes:
+        durable: Whether the value must outlive the machine's crash. Of others the last seconds' may go then: they are
+            computed again.
+    """
+
+    @property
+    def durable(self) -> bool: ...
 
     def dump(self, value: Any) -> bytes: ...
 
@@ -57,7 +65,14 @@ class Form(Protocol):
 
 
 class Scalars:
-    """Plain data as JSON (floats survive exactly: Python writes their shortest round-trip form)."""
+    """Plain data as JSON (floats survive exactly: Python writes their shortest round-trip form).
+
+    Args:
+        durable: See `Form`.
+    """
+
+    def __init__(self, durable: bool = False) -> None:
+        self.durable = durable
 
     def dump(self, value: Any) -> bytes:
         return json.dumps(value, sort_keys=True).encode()
@@ -72,6 +87,8 @@ SCALARS = Scalars()
 class Store:
     """Values by key, one file each, found again by any later run whose recipes are the same.
 
+    A kill loses none. The machine's own crash may leave the latest as empty files: these are not there.
+
     Args:
         folder: Shared by all namespaces; created when first written to.
         namespace: Digest of all that bits depend on besides the recipe (sources, library versions, CPU capability).
@@ -82,7 +99,7 @@ class Store:
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def __contains__(self, key: str) -> bool:
-        return (self._folder / key).exists()
+        return holds_entry(self._folder / key)
 
     def load(self, key: str, form: Form) -> Any:
         """Return the value under ``key``.
@@ -99,21 +116,40 @@ class Store:
             OSError: The disk is full, or another of its ills; names the file.
         """
         body = form.dump(value)
-        write_whole(self._folder / key, _head(key, body), body)
+        write_whole(self._folder / key, _head(key, body), body, durable=form.durable)
+
+
+def holds_entry(path: Path) -> bool:
+    """Return whether a file of a store is an entry, and not what a crash has left of one."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _head(key: str, body: bytes) -> bytes:
     return f"netfed-entry 1 {key} {hashlib.sha256(body).hexdigest()}\n".encode()
 
 
-def write_whole(path: Path, *chunks: bytes) -> None:
-    """Replace a file's content in one step: a reader, or a crash, sees the old or the new, never a part."""
+def write_whole(path: Path, *chunks: bytes, durable: bool = True) -> None:
+    """Replace a file's content in one step: a reader sees the old or the new, never a part.
+
+    Args:
+        path: Of the file.
+        chunks: Its content.
+        durable: Whether it has reached the disk before it takes its place, so that the same holds for the machine's
+            own crash; if not, that may leave an empty file.
+
+    Raises:
+        OSError: The disk is full, or another of its ills; names the file.
+    """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

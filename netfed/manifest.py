@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from netfed.errors import RunFolderError
-from netfed.graph import read_entry
+from netfed.graph import holds_entry, read_entry
 
 FORMAT = 1
 MANIFEST, STATUS, ROUNDS, SUMMARY = "manifest.json", "status.json", "rounds.jsonl", "summary.json"
@@ -174,7 +174,8 @@ def store_folder(folder: Path, manifest: Manifest) -> Path:
 
 def store_entries(store: Path) -> list[Path]:
     """List the entries of a store."""
-    return sorted(path for path in store.rglob("*") if path.is_file() and path.suffix != ".tmp")
+    files = (path for path in store.rglob("*") if path.is_file() and path.suffix != ".tmp")
+    return sorted(filter(holds_entry, files))
 
 
 def problems(folder: Path) -> list[str]:

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from netfed.errors import RunFailed, RunFolderError, ScenarioError
+from netfed.graph import holds_entry
 from netfed.manifest import (
     RESOLVED,
     SCENARIO,
@@ -161,7 +162,7 @@ def rerun(path: Path, workers: int | None = None, watch: Watch | None = None) ->
         afresh = folder.summary or {}
         there = store_folder(path, manifest)
         pairs = [(there / entry.relative_to(folder.store), entry) for entry in store_entries(folder.store)]
-        pairs = [(old, new) for old, new in pairs if old.exists()]
+        pairs = [(old, new) for old, new in pairs if holds_entry(old)]
         return Rerun(
             digests={name: (recorded[name], afresh[name]) for name in ("digest", "model_digest")},
             changes=fingerprint_changes(manifest.fingerprint, folder.manifest.fingerprint),

@@ -199,9 +199,11 @@ class RunFolder:
         """Make all rows so far count. While a replay has not caught up with the last commit, do nothing."""
         if self.replaying:
             return
-        rounds = self.path / ROUNDS
-        with _naming(rounds), rounds.open("ab") as file:
-            os.fsync(file.fileno())
+        for name in [ROUNDS, *self._files.keys() - self.manifest.files.keys()]:
+            with _naming(self.path / name):
+                _sync(self.path / name)
+        if (self.path / "events").exists():
+            _sync(self.path / "events")
         self.manifest = replace(self.manifest, files=dict(self._files), events=self._events.seen, digest=self._digest())
         _replace(self.path / MANIFEST, self.manifest.sealed())
         self.progress = dict(progress)
@@ -284,7 +286,7 @@ class RunFolder:
         name = f"events/part-{number:06d}.parquet"
         data = to_parquet(rows)
         (self.path / "events").mkdir(exist_ok=True)
-        _replace(self.path / name, data)
+        write_whole(self.path / name, data, durable=False)
         self._files[name] = FileRecord.of(data, len(rows))
 
 
@@ -355,8 +357,9 @@ def _naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Let a file's content, or a folder's names, reach the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from netfed.graph import SCALARS, Graph, Node
+from netfed.graph import Graph, Node, Scalars
 from netfed.layout import Layout
 from netfed.learning.quarantine import Faults, sift
 from netfed.learning.server import ServerOptimizer
 from netfed.learning.tensors import TENSORS, Tensors
 from netfed.plugin import plain
+
+_FAULTS = Scalars(durable=True)
 
 
 class Mean(NamedTuple):
@@ -36,8 +38,8 @@ class Average:
 
     Attributes:
         mean: Its node.
-        faults: Node of what is wrong with each update that it was to be made of; None if nothing is. Stored before any
-            model is made of the mean, so that a run resumed from that model knows it too.
+        faults: Node of what is wrong with each update that it was to be made of; None if nothing is. Stored, for good,
+            before any model is made of the mean, so that a run resumed from that model knows it too.
     """
 
     mean: Node
@@ -75,13 +77,13 @@ class Aggregator:
         positions = [starts.index(origin) for origin in origins] if starts else []
         compute = partial(_mean, self._decode, self._layout, weights, positions, len(starts))
         mean = self._graph.node("mean", ["sent", list(weights), positions], (*starts, *sent), compute)
-        return Average(mean, self._graph.node("faults", (), (mean,), _faults, SCALARS))
+        return Average(mean, self._graph.node("faults", (), (mean,), _faults, _FAULTS))
 
     def mean_of_models(self, models: Sequence[Node], weights: Sequence[float], origin: Node) -> Average:
         """Plan the mean of what models have gained on the one that they come from."""
         gain = partial(_mean_gain, self._layout, weights)
         mean = self._graph.node("mean", ["models", list(weights)], (origin, *models), gain)
-        return Average(mean, self._graph.node("faults", (), (mean,), _faults, SCALARS))
+        return Average(mean, self._graph.node("faults", (), (mean,), _faults, _FAULTS))
 
     def add(self, model: Node, update: Node) -> Node:
         """Plan the model plus an update that need not be sent."""
