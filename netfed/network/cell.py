@@ -1,4 +1,4 @@
-"""One cell: its flows in rate classes, some of which share its airtime while others are held at a level.
+"""One cell: its flows share its airtime, or are in rate classes, some of which do while others are held at a level.
 
 A flow has a level that it cannot pass, per weight: that of the backhaul, or a limit of its own if that is lower. Flows
 with the same limit are a tier.
@@ -145,7 +145,7 @@ class Tier:
         self.held_weight += weight
         self.held_airtime += weight * rate_class.airtime
 
-    def hand_over(self, airtime: VirtualClock[RateClass], now_s: float) -> None:
+    def hand_over(self, airtime: VirtualClock[Any], now_s: float) -> None:
         """Let airtime drive the rate classes that are free now, and the level those that are held."""
         while self.driven < self.free:
             rate_class = self.rate_classes[self.driven]
@@ -157,7 +157,7 @@ class Tier:
 
 
 class Cell:
-    """The rate classes of a cell.
+    """The flows of a cell: due on its airtime while none can be held; else rate classes are, and the flows on these.
 
     What it sends in total is a function of the backhaul's level, made of straight pieces.
 
@@ -165,7 +165,7 @@ class Cell:
         level: The clock that drives the rate classes that the backhaul holds: bits per weight.
 
     Attributes:
-        airtime: The clock that drives the free rate classes: seconds per weight.
+        airtime: The clock that drives what is free: seconds per weight.
         limited: The tiers that have limits.
         slope: Of the piece that belongs to the present free and held rate classes; a weight.
         intercept_bps: Of that piece.
@@ -174,9 +174,11 @@ class Cell:
     """
 
     def __init__(self, level: VirtualClock[RateClass]) -> None:
-        self.airtime: VirtualClock[RateClass] = VirtualClock()
+        self.airtime: VirtualClock[RateClass | Flow] = VirtualClock()
         self.limited: list[Tier] = []
         self._capacity = 1.0
+        self._clocks: dict[Flow, RateClass | None] = {}  # None is the airtime
+        self._classified = False
         self._tiers = [Tier(math.inf, level)]
         self._free_weight = 0
         self._free_carrier = 0  # weight times rate of the carrier
@@ -190,22 +192,81 @@ class Cell:
         self._capacity = capacity
         self._find_piece()
 
-    def join(self, flow: Flow, bits: float, weight: int, now_s: float) -> RateClass:
-        """Let a flow into its rate class, and return that."""
+    def join(self, flow: Flow, bits: float, weight: int, now_s: float) -> None:
+        """Let a flow in."""
+        if flow.most_bps < math.inf:
+            self.classify(now_s)
+        if self._classified:
+            self._classify(flow, bits, weight, now_s)
+            return
+        carrier_bps = flow.carrier_bps
+        self.airtime.expect(flow, self.airtime.read(now_s) + bits / weight / carrier_bps)
+        self._clocks[flow] = None
+        self._count_free(fine(carrier_bps), weight)
+        self._find_piece()
+
+    def leave(self, flow: Flow, weight: int, now_s: float) -> None:
+        """Let a flow out."""
+        flow.held_s, flow.limited_s = self.held_s(flow, weight, now_s)
+        rate_class = self._clocks.pop(flow)
+        if rate_class is None:
+            self._forget(flow, weight)
+            self._find_piece()
+            return
+        rate_class.forget(flow)
+        self._weigh(rate_class, rate_class.tier.index(rate_class.carrier_bps), -weight)
+        if not (self._clocks or self.limited):
+            self._classified = False
+
+    def left_bits(self, flow: Flow, weight: int, at_s: float) -> float:
+        """Return how many of a flow's bits have not left at a moment, but for rounding."""
+        rate_class = self._clocks[flow]
+        if rate_class is None:
+            return (self.airtime.due(flow) - self.airtime.read(at_s)) * flow.carrier_bps * weight
+        return (rate_class.due(flow) - rate_class.read(at_s)) * weight
+
+    def rate_bps(self, flow: Flow, weight: int) -> float:
+        """Return how fast a flow is."""
+        rate_class = self._clocks[flow]
+        per_weight = self.airtime.speed * flow.carrier_bps if rate_class is None else rate_class.speed
+        return per_weight * weight
+
+    def held_s(self, flow: Flow, weight: int, now_s: float) -> tuple[float, float]:
+        """Return for how long a flow has not been on the air because it was held: in all, and by its limit."""
+        rate_class = self._clocks[flow]
+        if rate_class is None:
+            return flow.held_s, flow.limited_s
+        held_s, limited_s = rate_class.held_s(weight, flow.radio_bps, now_s)
+        return flow.held_s + held_s, flow.limited_s + limited_s
+
+    def classify(self, now_s: float) -> None:
+        """Put the flows in rate classes, so that some can be held. There they stay until the last one leaves."""
+        if not self._classified:
+            self._classified = True
+            for flow in list(self._clocks):
+                weight = fine(flow.weight)
+                bits = self.left_bits(flow, weight, now_s)
+                self._forget(flow, weight)
+                self._classify(flow, bits, weight, now_s)
+
+    def _classify(self, flow: Flow, bits: float, weight: int, now_s: float) -> None:
+        """Let a flow into its rate class."""
         carrier_bps, most_bps = flow.carrier_bps, flow.most_bps
         tier = self._tiers[0] if most_bps == math.inf else self._limited(most_bps / weight)
         index = tier.index(carrier_bps)
         if index == len(tier.carriers_bps) or tier.carriers_bps[index] != carrier_bps:
             self._open(tier, index, carrier_bps, now_s)
-        rate_class = tier.rate_classes[index]
+        self._clocks[flow] = rate_class = tier.rate_classes[index]
         rate_class.expect(flow, rate_class.read(now_s) + bits / weight)
         self._weigh(rate_class, index, weight)
-        return rate_class
+        held_s, limited_s = rate_class.held_s(weight, flow.radio_bps, now_s)
+        flow.held_s -= held_s
+        flow.limited_s -= limited_s
 
-    def leave(self, flow: Flow, rate_class: RateClass, weight: int) -> None:
-        """Let a flow out of its rate class."""
-        rate_class.forget(flow)
-        self._weigh(rate_class, rate_class.tier.index(rate_class.carrier_bps), -weight)
+    def _forget(self, flow: Flow, weight: int) -> None:
+        """Let a flow that is in no rate class be due no more."""
+        self.airtime.forget(flow)
+        self._count_free(fine(flow.carrier_bps), -weight)
 
     def balance(self, level_bps: float) -> None:
         """Find who is held at a level, now that flows have come or gone.
@@ -301,10 +362,10 @@ class Cell:
         tier = rate_class.tier
         rate_class.weight += weight
         if index < tier.free:
-            self._count_free(rate_class, weight)
+            self._count_free(rate_class.carrier, weight)
         else:
             tier.count_held(rate_class, weight)
-        driver = self.airtime if index < tier.driven else tier.level
+        driver: VirtualClock[Any] = self.airtime if index < tier.driven else tier.level
         if rate_class.weight:
             driver.expect(rate_class, rate_class.alarm())
         else:
@@ -319,13 +380,13 @@ class Cell:
         rate_class = tier.rate_classes[tier.free - (step < 0)]
         tier.free += step
         self._crossed.append(tier)
-        self._count_free(rate_class, step * rate_class.weight)
+        self._count_free(rate_class.carrier, step * rate_class.weight)
         tier.count_held(rate_class, -step * rate_class.weight)
         self._find_piece()
 
-    def _count_free(self, rate_class: RateClass, weight: int) -> None:
+    def _count_free(self, carrier: int, weight: int) -> None:
         self._free_weight += weight
-        self._free_carrier += weight * rate_class.carrier
+        self._free_carrier += weight * carrier
 
     def _passing(self, level_bps: float) -> Tier | None:
         """Return a tier with a free rate class that passes its level."""
@@ -401,7 +462,7 @@ class Cell:
 
 
 def _hand_over(
-    rate_class: RateClass, source: VirtualClock[RateClass], target: VirtualClock[RateClass], rate: float, now_s: float
+    rate_class: RateClass, source: VirtualClock[Any], target: VirtualClock[Any], rate: float, now_s: float
 ) -> None:
     source.forget(rate_class)
     rate_class.follow(target, rate, now_s)

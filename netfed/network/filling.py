@@ -35,6 +35,7 @@ class Mesh(Sharing):
     def settle(self, changed: Sequence[int], now_s: float) -> None:
         """Share anew, now that flows of some cells have come or gone, or a link has another rate."""
         for index in changed:
+            self.cells[index].classify(now_s)
             self.cells[index].balance(self._levels_bps[index])
             self.cells[index].find_ends()
             self._most_bps[index] = self.cells[index].most_bps

@@ -1,8 +1,8 @@
 """The medium in which flows slow each other down: a fluid, whose rates change when a flow starts or ends.
 
-A flow is due on the clock of its rate class, a rate class on the airtime of its cell or on the backhaul's level, and
-these in real time (`virtual_time`, `cell`, `sharing`). A start or an end costs the logarithm of the number of flows,
-and one look at each cell where the backhaul is full.
+A flow is due on the airtime of its cell, or on the clock of its rate class; a rate class on that airtime, or on the
+backhaul's level; and these in real time (`virtual_time`, `cell`, `sharing`). A start or an end costs the logarithm of
+the number of flows, and one look at each cell where the backhaul is full.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ class Shared(Medium):
         super().__init__(env, backhaul_bps, cells)
         self._sharing: Sharing = Backhaul(backhaul_bps, cells)
         self._waiting: VirtualClock[Flow] = VirtualClock()  # stands still, for flows that have no service
-        self._live: dict[Flow, tuple[int, VirtualClock[Flow], int]] = {}  # its place in line, clock, weight
+        self._live: dict[Flow, tuple[int, int]] = {}  # its place in line, its weight
         self._order = count()
         self._wakeups_s = [math.inf]  # when the pending ones are, the next one last
 
     def _left_bits(self, flow: Flow, at_s: float) -> float:
-        _, clock, weight = self._live[flow]
-        left_bits = (clock.due(flow) - clock.read(at_s)) * weight
+        _, weight = self._live[flow]
+        if flow.radio_bps > 0:
+            left_bits = self._sharing.cells[flow.cell].left_bits(flow, weight, at_s)
+        else:
+            left_bits = self._waiting.due(flow)
         return min(float(flow.bits), max(0.0, left_bits))
 
     def rate_bps(self, flow: Flow) -> float:
         """Return how fast a flow is now."""
-        if flow not in self._live:
+        if flow not in self._live or not flow.radio_bps:
             return 0.0
-        _, clock, weight = self._live[flow]
-        return clock.speed * weight
+        return self._sharing.cells[flow.cell].rate_bps(flow, self._live[flow][1])
 
     def held_s(self, flow: Flow) -> tuple[float, float]:
         """Return for how long a flow has not been on the air because it was held: in all, and by its limit."""
-        clock = self._live[flow][1] if flow in self._live else None
-        if not isinstance(clock, RateClass):
+        if flow not in self._live or not flow.radio_bps:
             return flow.held_s, flow.limited_s
-        held_s, limited_s = clock.held_s(self._live[flow][2], flow.radio_bps, self._env.now)
-        return flow.held_s + held_s, flow.limited_s + limited_s
+        return self._sharing.cells[flow.cell].held_s(flow, self._live[flow][1], self._env.now)
 
     def _scale(self, cell: int, capacity: float) -> None:
         self._sharing.cells[cell].set_capacity(capacity)
@@ -66,24 +66,18 @@ class Shared(Medium):
 
     def _join(self, flow: Flow, left_bits: float) -> None:
         weight = fine(flow.weight)
-        clock = self._waiting
         if flow.radio_bps > 0:
-            clock = self._sharing.cells[flow.cell].join(flow, left_bits, weight, self._env.now)
-            held_s, limited_s = clock.held_s(weight, flow.radio_bps, self._env.now)
-            flow.held_s -= held_s
-            flow.limited_s -= limited_s
+            self._sharing.cells[flow.cell].join(flow, left_bits, weight, self._env.now)
         else:
-            clock.expect(flow, left_bits / weight)
-        self._live[flow] = next(self._order), clock, weight
+            self._waiting.expect(flow, left_bits)
+        self._live[flow] = next(self._order), weight
 
     def _leave(self, flow: Flow) -> None:
-        _, clock, weight = self._live[flow]
-        if isinstance(clock, RateClass):
-            flow.held_s, flow.limited_s = self.held_s(flow)
-            self._sharing.cells[flow.cell].leave(flow, clock, weight)
+        _, weight = self._live.pop(flow)
+        if flow.radio_bps > 0:
+            self._sharing.cells[flow.cell].leave(flow, weight, self._env.now)
         else:
-            clock.forget(flow)
-        del self._live[flow]
+            self._waiting.forget(flow)
 
     def _share(self, *cells: int) -> None:
         now_s = self._env.now
@@ -107,8 +101,8 @@ class Shared(Medium):
         last_s = now_s + SAME_INSTANT_ULP * math.ulp(now_s)
         alarms = zip(self._sharing.clocks, self._sharing.alarms_s, strict=True)
         for due in [clock for clock, alarm_s in alarms if alarm_s <= last_s]:
-            for rate_class in due.ripe(now_s):
-                flow = rate_class.first()[2]
+            for first in due.ripe(now_s):
+                flow = first.first()[2] if isinstance(first, RateClass) else first
                 finished.append((self._live[flow][0], flow))
                 self._leave(flow)
         return sorted(finished)

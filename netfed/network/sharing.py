@@ -24,6 +24,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
+from typing import Any
 
 from netfed.network.cell import Cell, RateClass
 from netfed.network.virtual_time import VirtualClock
@@ -42,12 +43,12 @@ class Sharing(ABC):
     Attributes:
         cells: See above.
         clocks: Those that real time drives: the airtime of each cell, the levels, and those of limits in cells.
-        alarms_s: When the first rate class of each is due. [clock]
+        alarms_s: When the first flow, or rate class, of each is due. [clock]
     """
 
     def __init__(self, rates_bps: Sequence[float], cells: list[Cell], levels: list[VirtualClock[RateClass]]) -> None:
         self.cells = cells
-        self.clocks = [*(cell.airtime for cell in cells), *levels]
+        self.clocks: list[VirtualClock[Any]] = [*(cell.airtime for cell in cells), *levels]
         self.alarms_s = [math.inf] * len(self.clocks)
         self._rates_bps = list(rates_bps)
         self._places = {clock: place for place, clock in enumerate(self.clocks)}
@@ -69,7 +70,7 @@ class Sharing(ABC):
             for tier in cell.limited:
                 self._set_alarm(tier.level)
 
-    def _set_alarm(self, clock: VirtualClock[RateClass]) -> None:
+    def _set_alarm(self, clock: VirtualClock[Any]) -> None:
         place = self._places.setdefault(clock, len(self.clocks))
         if place == len(self.clocks):
             self.clocks.append(clock)
@@ -100,6 +101,7 @@ class Backhaul(Sharing):
             self._drive(changed, math.inf, now_s)
             return
         for index in changed if before_bps < math.inf else range(len(self.cells)):
+            self.cells[index].classify(now_s)
             self.cells[index].find_ends()
         self._level_bps = walk(self.cells, rate_bps, full_bps(self.cells, rate_bps))
         self._drive(range(len(self.cells)), self._level_bps, now_s)
