@@ -47,16 +47,16 @@ def typed(row: Row) -> Row:
     Raises:
         SimulationError: A field is not of its column's type.
     """
-    fields: Row = {}
-    for name, value in row.items():
-        if value is not None:
-            fields[name] = value if type(value) is COLUMNS.get(name, Any) else _cast(row, name, value)
+    fields: Row = {name: value for name, value in row.items() if value is not None}
+    for name, value in fields.items():
+        if name in _CASTS and type(value) is not COLUMNS[name]:
+            fields[name] = _cast(row, name, value)
     return fields
 
 
 def _cast(row: Row, name: str, value: Scalar) -> Scalar:
     try:
-        return _CASTS[name](value) if name in _CASTS else value
+        return _CASTS[name](value)
     except (TypeError, ValueError):
         raise SimulationError(f"event {row.get('kind')!r}: {name} is a number, not {value!r}") from None
 
@@ -66,7 +66,13 @@ def to_table(rows: list[Row]) -> Any:
     import pyarrow as pa
 
     arrow = {float: pa.float64(), int: pa.int64(), str: pa.string(), bool: pa.bool_()}
-    columns = {name: pa.array([row.get(name) for row in rows], arrow[column]) for name, column in COLUMNS.items()}
+    filled = set().union(*rows)
+    columns = {
+        name: pa.array([row.get(name) for row in rows], arrow[column])
+        if name in filled
+        else pa.nulls(len(rows), arrow[column])
+        for name, column in COLUMNS.items()
+    }
     columns["more"] = pa.array([_more(row) for row in rows], pa.string())
     return pa.table(columns)
 

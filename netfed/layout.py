@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -37,7 +38,12 @@ def mismatch(tensors: Mapping[str, Any], layout: Layout) -> str:
     if tensors.keys() != layout.keys():
         return f"it has {', '.join(tensors) or 'nothing'}, not {', '.join(layout)}"
     for name, spec in layout.items():
-        shape, dtype = tuple(tensors[name].shape), str(tensors[name].dtype).removeprefix("torch.")
-        if (shape, dtype) != (spec.shape, spec.dtype):
+        shape, dtype = tensors[name].shape, _name(tensors[name].dtype)
+        if shape != spec.shape or dtype != spec.dtype:
             return f"{name} is {dtype} {list(shape)}, not {spec.dtype} {list(spec.shape)}"
     return ""
+
+
+@cache
+def _name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,4 +1,7 @@
-"""Plans payloads: sizes from shapes now, bytes when somebody reads them."""
+"""Plans payloads: sizes from shapes now, bytes when somebody reads them.
+
+Of what is sent as it is (`Float32`) nobody reads the bytes: the receiver has the tensors themselves.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ class Payload:
 
     Attributes:
         bits: Its length, header included.
-        sent: Node of the bytes; None for a model, whose node is known.
+        sent: Node of the bytes, or of the update if it is sent as it is; None for a model, whose node is known.
         state: Node of the sender's state once the receiver has acknowledged it; None if the codec keeps none.
         content: What is in a model's payload: two with the same content are equal, bit by bit; None: nobody else's.
     """
@@ -97,6 +100,7 @@ class Coder:
         self._form = form
         self._streams = streams
         self._states: dict[int, Node] = {}
+        self._as_it_is = codec == Float32()
         self._recipe = digest(plain(codec))
         self._frame = codec.frame(layout)
         self._update_bits = codec.bits(layout)
@@ -147,6 +151,8 @@ class Coder:
 
     def encode(self, delta: Node, device: Sender) -> Payload:
         """Plan a device's upload: encoded from its state as last acknowledged."""
+        if self._as_it_is:
+            return Payload(self._update_bits, delta)
         state = self._states.get(device.id)
         seed = self._streams.seed("codec", device.id, device.draw)
         recipe = [self._recipe, seed]
@@ -163,12 +169,16 @@ class Coder:
         if payload.state is not None:
             self._states[device.id] = payload.state
 
-    def decode(self, sent: Sent) -> Tensors:
-        """Return what the server makes of a payload.
+    def decode(self, sent: Sent | Tensors) -> Tensors:
+        """Return what the server makes of the value of ``Payload.sent``.
 
         Raises:
+            MisshapenError: It is an update, and not of this model's names and shapes.
             SimulationError: It is not a payload of this codec for this model.
         """
+        if not isinstance(sent, Sent):
+            self._require_shapes(sent)
+            return sent
         return self._codec.decode(self._frame.unwrap(sent.payload), self._layout)
 
     def _follow(self, seed: int, before: Tensors, model: Tensors) -> Tensors:
@@ -185,11 +195,14 @@ class Coder:
     def _send(self, seed: int, delta: Tensors, state: State | None = None) -> Sent:
         import torch
 
-        if wrong := mismatch(delta, self._layout):
-            raise MisshapenError(wrong)
+        self._require_shapes(delta)
         generator = torch.Generator().manual_seed(seed)
         body, next_state = self._codec.encode(delta, self._layout, state or None, generator)
         return Sent(self._frame.wrap(body), next_state)
+
+    def _require_shapes(self, update: Tensors) -> None:
+        if wrong := mismatch(update, self._layout):
+            raise MisshapenError(wrong)
 
 
 def _state_of(sent: Sent | ComputationFailed, before: State | None = None) -> State:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from netfed.graph import Graph, Node, Scalars
 from netfed.layout import Layout
-from netfed.learning.quarantine import Faults, sift
+from netfed.learning.quarantine import Faults, judge, unpack
 from netfed.learning.server import ServerOptimizer
 from netfed.learning.tensors import TENSORS, Tensors
 from netfed.plugin import plain
@@ -122,7 +123,19 @@ class Aggregator:
         return self._graph.node("model", ["mix", share], reads, partial(_mix, share, self._trained), TENSORS)
 
 
-def weighted_sum(weights: Sequence[float], updates: Sequence[Tensors]) -> Tensors:
+class Sum(NamedTuple):
+    """A weighted sum of updates.
+
+    Attributes:
+        update: float64, in the order given.
+        norms: Of each of the updates.
+    """
+
+    update: Tensors
+    norms: list[float]
+
+
+def weighted_sum(weights: Sequence[float], updates: Sequence[Tensors]) -> Sum:
     """Return the weighted sum of updates in float64, taken in the order given.
 
     Args:
@@ -130,16 +143,18 @@ def weighted_sum(weights: Sequence[float], updates: Sequence[Tensors]) -> Tensor
         updates: Of the same names and shapes; at least one.
     """
     names = list(updates[0])
-    totals, shares = (
-        [torch.empty_like(tensor, dtype=torch.float64) for tensor in updates[0].values()] for _ in range(2)
-    )
+    sizes = [updates[0][name].numel() for name in names]
+    total, share = (torch.empty(sum(sizes), dtype=torch.float64) for _ in range(2))
+    norms = []
     for place, (weight, update) in enumerate(zip(weights, updates, strict=True)):
-        into = shares if place else totals
-        torch._foreach_copy_(into, [update[name] for name in names])
-        torch._foreach_mul_(into, weight)
+        into = share if place else total
+        np.concatenate([update[name].numpy().ravel() for name in names], out=into.numpy())
+        norms.append(torch.linalg.vector_norm(into))
+        into.mul_(weight)
         if place:
-            torch._foreach_add_(totals, shares)
-    return dict(zip(names, totals, strict=True))
+            total.add_(share)
+    parts = zip(names, total.split(sizes), strict=True)
+    return Sum({name: part.view(updates[0][name].shape) for name, part in parts}, torch.stack(norms).tolist())
 
 
 def add(model: Tensors, increments: Tensors) -> Tensors:
@@ -160,25 +175,32 @@ def _mean(
     *values: Any,
 ) -> Mean:
     starts, sent = values[:origins], values[origins:]
-    updates, faults = sift(sent, decode, layout)
-    kept = [index for index, fault in enumerate(faults) if fault is None]
-    if not kept:
-        return Mean({}, faults)
-    scale = sum(weights) / sum(weights[index] for index in kept) if len(kept) < len(weights) else 1.0
-    held = [starts[positions[index]] for index in kept] if positions else []
-    return Mean(_weighted([scale * weights[index] for index in kept], updates, held, layout), faults)
+    updates, faults = unpack(sent, decode)
+
+    def total() -> Sum:
+        scale = sum(weights) / sum(weights[place] for place in updates) if faults else 1.0
+        held = [starts[positions[place]] for place in updates] if positions else []
+        return _weighted([scale * weights[place] for place in updates], [*updates.values()], held, layout)
+
+    mean = total() if updates else Sum({}, [])
+    if bad := judge(updates, mean.norms, layout):
+        faults |= bad
+        updates = {place: update for place, update in updates.items() if place not in bad}
+        mean = total() if updates else Sum({}, [])
+    return Mean(mean.update, [faults.get(place) for place in range(len(sent))])
 
 
 def _mean_gain(layout: Layout, weights: Sequence[float], origin: Tensors, *models: Tensors) -> Mean:
     before = {name: origin[name].double() for name in layout}
     gains = [{name: model[name].double() - before[name] for name in layout} for model in models]
-    return Mean(_weighted(weights, gains, [before] * len(gains), layout), [])
+    return Mean(_weighted(weights, gains, [before] * len(gains), layout).update, [])
 
 
-def _weighted(
-    weights: Sequence[float], updates: Sequence[Tensors], starts: Sequence[Tensors], layout: Layout
-) -> Tensors:
-    """Return the weighted sum of what is trained, and the weighted mean of the buffers after the updates."""
+def _weighted(weights: Sequence[float], updates: Sequence[Tensors], starts: Sequence[Tensors], layout: Layout) -> Sum:
+    """Return the weighted sum of what is trained, and the weighted mean of the buffers after the updates.
+
+    The norms are of what is trained.
+    """
     trained = [name for name, spec in layout.items() if spec.trained]
     buffers = [name for name, spec in layout.items() if not spec.trained]
     moved = weighted_sum(weights, [{name: update[name] for name in trained} for update in updates])
@@ -189,7 +211,8 @@ def _weighted(
         for start, update in zip(starts, updates, strict=True)
     ]
     total = sum(weights)
-    return moved | weighted_sum([weight / total for weight in weights], held)
+    means = weighted_sum([weight / total for weight in weights], held)
+    return Sum(moved.update | means.update, moved.norms)
 
 
 def _faults(mean: Mean) -> Faults | None:

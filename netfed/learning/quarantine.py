@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 import traceback
-from collections.abc import Callable, Sequence
-from itertools import compress
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import torch
+from torch import Tensor
 
 from netfed.errors import ComputationFailed, MisshapenError
 from netfed.layout import Layout
@@ -28,41 +27,46 @@ Faults = list[Fault | None]
 """Of each update; None: nothing is wrong with it."""
 
 
-class Sifted(NamedTuple):
-    """Updates of one mean.
-
-    Attributes:
-        good: Those that may enter it, in the order given.
-        faults: What is wrong with each.
-    """
-
-    good: list[Tensors]
-    faults: Faults
-
-
-def sift(sent: Sequence[Any], decode: Callable[[Any], Tensors], layout: Layout) -> Sifted:
-    """Tell good updates from bad ones.
+def unpack(sent: Sequence[Any], decode: Callable[[Any], Tensors]) -> tuple[dict[int, Tensors], dict[int, Fault]]:
+    """Return the updates that were sent, and what is wrong with those that are none, by place.
 
     Args:
         sent: What came of each, or why there is nothing (`ComputationFailed`).
-        decode: Makes an update of what was sent.
+        decode: Makes an update of what was sent; raises `MisshapenError` if it is none of the model's.
+    """
+    updates: dict[int, Tensors] = {}
+    faults: dict[int, Fault] = {}
+    for place, one in enumerate(sent):
+        if isinstance(one, ComputationFailed):
+            faults[place] = _failure(one)
+            continue
+        try:
+            updates[place] = decode(one)
+        except MisshapenError as error:
+            faults[place] = _fault("misshapen", str(error))
+    return updates, faults
+
+
+def judge(updates: Mapping[int, Tensors], norms: Sequence[float], layout: Layout) -> dict[int, Fault]:
+    """Return what is wrong with updates, by place.
+
+    Args:
+        updates: By place.
+        norms: In the same order, of what is trained in each.
         layout: Of an update.
     """
-    faults: Faults = [_failure(one) if isinstance(one, ComputationFailed) else None for one in sent]
-    updates = {place: decode(one) for place, one in enumerate(sent) if faults[place] is None}
-    trained = [spec.trained for spec in layout.values()]
-    norms: dict[int, float] = {}
-    for place, parts in zip(updates, _norms(list(updates.values()), layout), strict=True):
-        if all(map(math.isfinite, parts)):
-            norms[place] = math.hypot(*compress(parts, trained))
-        else:
-            names = ", ".join(name for name, norm in zip(layout, parts, strict=True) if not math.isfinite(norm))
+    faults: dict[int, Fault] = {}
+    buffers = [name for name, spec in layout.items() if not spec.trained and spec.dtype == "float32"]
+    for (place, update), norm in zip(updates.items(), norms, strict=True):
+        if not (math.isfinite(norm) and all(_is_finite(update[name]) for name in buffers)):
+            names = ", ".join(name for name in layout if not _is_finite(update[name]))
             faults[place] = _fault("not-finite", f"there are numbers that are not finite in {names}")
-    limit = HUGE * statistics.median(norms.values()) if norms else 0.0
-    for place, norm in norms.items():
+    sound = {place: norm for place, norm in zip(updates, norms, strict=True) if place not in faults}
+    limit = HUGE * statistics.median(sound.values()) if sound else 0.0
+    for place, norm in sound.items():
         if norm > limit > 0:
             faults[place] = _fault("huge", f"its norm is {norm:.3g}, {HUGE * norm / limit:.0f} times the median")
-    return Sifted([update for place, update in updates.items() if faults[place] is None], faults)
+    return faults
 
 
 def _failure(failed: ComputationFailed) -> Fault:
@@ -72,17 +76,8 @@ def _failure(failed: ComputationFailed) -> Fault:
     return {**_fault("failed", str(failed)), "traceback": lines}
 
 
-def _norms(updates: Sequence[Tensors], layout: Layout) -> list[list[float]]:
-    """Return, of each update, the norms of its tensors: in their own precision, and in float64 where that overflows."""
-    tensors = [update[name] for update in updates for name in layout]
-    if not tensors:
-        return []
-    real = [tensor if tensor.is_floating_point() else tensor.double() for tensor in tensors]
-    norms: list[float] = torch.stack(torch._foreach_norm(real)).tolist()
-    for place, norm in enumerate(norms):
-        if not math.isfinite(norm):
-            norms[place] = float(tensors[place].double().norm())
-    return [norms[first : first + len(layout)] for first in range(0, len(norms), len(layout))]
+def _is_finite(tensor: Tensor) -> bool:
+    return bool(tensor.isfinite().all())
 
 
 def _fault(cause: str, detail: str) -> Fault:

@@ -78,8 +78,9 @@ class Classification:
 
     def share(self, device: int) -> TaskExamples:
         """Return one device's training examples (views)."""
-        part = slice(self._offsets[device], self._offsets[device + 1])
-        return TaskExamples(self._inputs[part], self._labels[part], self._shares.shard_digests[device])
+        first, end = self._offsets[device : device + 2]
+        inputs, labels = (whole.narrow(0, first, end - first) for whole in (self._inputs, self._labels))
+        return TaskExamples(inputs, labels, self._shares.shard_digests[device])
 
     def gather(self, devices: Sequence[int]) -> TaskExamples:
         """Return several devices' training examples in one place (copies), in the order given."""

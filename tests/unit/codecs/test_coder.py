@@ -9,10 +9,11 @@ import torch
 
 from netfed.codecs.coder import Coder, Payload
 from netfed.codecs.downlink import Downlink
+from netfed.codecs.float16 import Float16
 from netfed.codecs.float32 import Float32
 from netfed.codecs.spec import Codec
 from netfed.codecs.topk import TopK
-from netfed.errors import SimulationError
+from netfed.errors import MisshapenError, SimulationError
 from netfed.graph import Graph, Node, Store
 from netfed.layout import Layout, TensorSpec
 from netfed.learning.tensors import TENSORS
@@ -26,6 +27,11 @@ FROZEN: Layout = {"base": TensorSpec((3,), "float32", False)}
 class Device:
     id: int = 0
     draw: int = 0
+
+
+class Rounded(Float32):
+    def encode(self, tensors, layout, state, generator):
+        return super().encode({name: tensor.round() for name, tensor in tensors.items()}, layout, state, generator)
 
 
 @pytest.fixture
@@ -57,15 +63,25 @@ def test_size_is_known_before_anything_is_computed(graph: Graph) -> None:
     assert graph.counts("payload")["trained"] == graph.counts("update")["trained"] == 0
 
 
-def test_what_is_sent_is_what_is_decoded(graph: Graph) -> None:
+def test_what_is_sent_as_it_is_needs_no_bytes(graph: Graph) -> None:
     codec, planned = coder(graph, Float32()), delta(graph)
     payload = codec.encode(planned, Device())
+    assert payload.sent is planned
     assert payload.state is None
     codec.acknowledge(Device(), payload)
-    got = received(graph, codec, payload)
-    assert {name: tensor.tolist() for name, tensor in got.items()} == {
-        name: tensor.tolist() for name, tensor in graph.read([planned])[0].items()
-    }
+    (update,) = graph.read([planned])
+    assert codec.decode(update) is update
+    body, _ = Float32().encode(update, LAYOUT, None, torch.Generator())
+    assert payload.bits == 8 * len(Float32().serialise(body, LAYOUT))
+    with pytest.raises(MisshapenError, match=r"weight is float32 \[5, 4\], not float32 \[4, 5\]"):
+        codec.decode({**update, "weight": update["weight"].mT})
+
+
+def test_who_changes_what_is_sent_as_it_is_sends_bytes(graph: Graph) -> None:
+    codec, planned = coder(graph, Rounded()), delta(graph)
+    got = received(graph, codec, codec.encode(planned, Device()))
+    (update,) = graph.read([planned])
+    assert torch.equal(got["weight"], update["weight"].round())
 
 
 def test_a_state_counts_once_its_upload_is_acknowledged(graph: Graph) -> None:
@@ -94,7 +110,7 @@ def test_a_state_counts_once_its_upload_is_acknowledged(graph: Graph) -> None:
 
 def test_recipes_differ_in_codec_device_draw_and_state(graph: Graph) -> None:
     planned = delta(graph)
-    codecs = [coder(graph, TopK(0.1)), coder(graph, TopK(0.2)), coder(graph, Float32())]
+    codecs = [coder(graph, TopK(0.1)), coder(graph, TopK(0.2)), coder(graph, Float16())]
     devices = [Device(0, 0), Device(0, 1), Device(1, 0)]
     keys = [codec.encode(planned, device).sent.key for codec in codecs for device in devices]
     assert len(set(keys)) == 9
@@ -104,7 +120,7 @@ def test_recipes_differ_in_codec_device_draw_and_state(graph: Graph) -> None:
 
 
 def test_a_damaged_payload_is_refused(graph: Graph) -> None:
-    codec = coder(graph, Float32())
+    codec = coder(graph, Float16())
     (sent,) = graph.read([codec.encode(delta(graph), Device()).sent])
     with pytest.raises(SimulationError, match="not a payload of this codec"):
         codec.decode(sent._replace(payload=b"NF" + bytes(len(sent.payload) - 2)))

@@ -39,7 +39,8 @@ def given_node(graph: Graph, name: str, value: object) -> Node:
 
 
 def test_the_weighted_sum() -> None:
-    total = weighted_sum([0.25, 0.5], [delta(4.0, 4), delta(8.0, 2)])
+    total, norms = weighted_sum([0.25, 0.5], [delta(4.0, 4), delta(8.0, 2)])
+    assert norms == pytest.approx([80**0.5, 260**0.5])
     assert total["weight"].tolist() == [[5.0, 5.0], [5.0, 5.0]]
     assert total["count"].item() == 2
     assert {tensor.dtype for tensor in total.values()} == {torch.float64}
@@ -56,7 +57,7 @@ def test_a_model_keeps_its_types_and_its_counters_are_rounded_to_the_nearest() -
 def test_nothing_that_it_is_given_changes() -> None:
     kept = {name: tensor.clone() for name, tensor in MODEL.items()}
     sent = {"weight": torch.full((2, 2), 4.0, dtype=torch.float64), "count": torch.tensor(4.0, dtype=torch.float64)}
-    add(MODEL, weighted_sum([1.0, 1.0], [sent, sent]))
+    add(MODEL, weighted_sum([1.0, 1.0], [sent, sent]).update)
     assert all(torch.equal(MODEL[name], tensor) for name, tensor in kept.items())
     assert torch.equal(sent["weight"], torch.full((2, 2), 4.0, dtype=torch.float64))
 
@@ -64,7 +65,7 @@ def test_nothing_that_it_is_given_changes() -> None:
 def test_the_sum_is_taken_in_float64() -> None:
     """A thousand steps of half an ulp: float32 would lose each of them."""
     steps = [{"weight": torch.full((1,), 2.0**-24)} for _ in range(1000)]
-    total = weighted_sum([1.0] * 1000, steps)
+    total = weighted_sum([1.0] * 1000, steps).update
     assert add({"weight": torch.ones(1)}, total)["weight"].item() == 1 + 500 * 2.0**-23
 
 
@@ -76,7 +77,7 @@ def test_every_update_has_a_weight() -> None:
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(-8, 8, width=32)), min_size=1, max_size=6))
 @settings(max_examples=50, deadline=None)
 def test_it_is_the_sum_of_exact_numbers(parts: list[tuple[float, float]]) -> None:
-    total = weighted_sum([weight for weight, _ in parts], [delta(value, 0) for _, value in parts])
+    total = weighted_sum([weight for weight, _ in parts], [delta(value, 0) for _, value in parts]).update
     exact = 1 + sum((Fraction(weight) * Fraction(value) for weight, value in parts), Fraction(0))
     model = add(MODEL, total)["weight"][0, 0].item()
     assert abs(Fraction(model) - exact) <= Fraction(2**-24) * max(1, abs(exact)) + Fraction(1, 10**14)

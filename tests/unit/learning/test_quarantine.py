@@ -5,7 +5,8 @@ import torch
 
 from netfed.errors import ComputationFailed, MisshapenError
 from netfed.layout import TensorSpec
-from netfed.learning.quarantine import HUGE, sift
+from netfed.learning.aggregate import Mean, _mean
+from netfed.learning.quarantine import HUGE
 
 LAYOUT = {"weight": TensorSpec((2, 2), "float32", True), "count": TensorSpec((), "int64", False)}
 
@@ -24,24 +25,29 @@ def failure(cause: Exception) -> ComputationFailed:
     return failed
 
 
+def mean(*sent) -> Mean:
+    """The plain mean; devices hold a count of 0."""
+    origin = {"weight": torch.zeros(2, 2), "count": torch.tensor(0)}
+    return _mean(as_it_is, LAYOUT, [1 / len(sent)] * len(sent), [0] * len(sent), 1, origin, *sent)
+
+
 def causes(*sent) -> list[str | None]:
-    return [fault and fault["cause"] for fault in sift(sent, as_it_is, LAYOUT).faults]
+    return [fault and fault["cause"] for fault in mean(*sent).faults]
 
 
-def test_good_updates_pass_in_order_as_they_are() -> None:
-    good, faults = sift([update(1.0), update(-2.0)], as_it_is, LAYOUT)
+def test_good_updates_enter_the_mean() -> None:
+    total, faults = mean(update(1.0), update(-2.0))
     assert faults == [None, None]
-    assert [one["weight"][0, 0].item() for one in good] == [1.0, -2.0]
-    assert good[0]["weight"].dtype == torch.float32
+    assert torch.equal(total["weight"], torch.full((2, 2), -0.5, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_one_number_that_is_not_finite_is_enough(number: float) -> None:
     bad = update(1.0)
     bad["weight"][1, 0] = number
-    good, faults = sift([update(1.0), bad], as_it_is, LAYOUT)
-    assert faults[1] == {"cause": "not-finite", "detail": "there are numbers that are not finite in weight"}
-    assert len(good) == 1
+    total, faults = mean(update(1.0), bad)
+    assert faults == [None, {"cause": "not-finite", "detail": "there are numbers that are not finite in weight"}]
+    assert torch.equal(total["weight"], torch.ones(2, 2, dtype=torch.float64))
 
 
 def test_float32s_largest_number_is_finite() -> None:
@@ -58,10 +64,16 @@ def test_what_is_huge_is_so_beside_the_median_of_the_sound_ones() -> None:
 
 
 def test_a_failure_keeps_its_traceback() -> None:
-    _, faults = sift([failure(ValueError("out of cheese")), failure(MisshapenError("too long"))], as_it_is, LAYOUT)
+    total, faults = mean(failure(ValueError("out of cheese")), failure(MisshapenError("too long")))
+    assert total == {}
     assert faults[0]["cause"] == "failed"
     assert "ValueError: out of cheese" in faults[0]["traceback"]
     assert faults[1] == {"cause": "misshapen", "detail": "too long"}
+
+
+def test_what_is_left_is_judged_but_once() -> None:
+    """Without the largest the median is lower, and the next one would be the largest."""
+    assert causes(*map(update, (1.0, 1.0, 3.0, 250.0, 400.0))) == [None] * 4 + ["huge"]
 
 
 def test_how_long_a_device_trained_makes_nothing_huge() -> None:
