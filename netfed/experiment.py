@@ -212,7 +212,7 @@ class Experiment:
         try:
             while not protocol.processed:
                 env.step()
-                if sim.tally["selected"] < pause or len(sim.published) < self._window:
+                if len(sim.published) < self._window or sim.tally["selected"] < pause:
                     continue
                 if sim.model.version < self.scheme.versions:  # what happens after the last belongs to its window
                     pause = sim.tally["selected"] + self.ahead
