@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 COMMIT_EVERY_S = 1.0
 """Wall-clock seconds between commits. A kill costs no training: values are stored as they are computed."""
 
+_YOUNG_OBJECTS = 20_000
+"""More than before the garbage collector looks through them: a simulation makes many that live for long, and few cycles."""
+
 _ACCOUNTS = ("jobs", "reference_jobs", "torch_s")
 """Fields of an experiment's summary that say what it took to compute, not what came out."""
 
@@ -89,12 +92,14 @@ def play(folder: RunFolder, workers: int | None = None, watch: Watch | None = No
         folder.report("finished")
         return "finished"
     started = time.perf_counter()
+    thresholds = gc.get_threshold()
     experiment = None
     try:
         folder.log(f"played by process {os.getpid()}")
         with _stop_requests(folder.path) as stop:
             experiment = _build(folder, workers)
             gc.freeze()
+            gc.set_threshold(_YOUNG_OBJECTS, *thresholds[1:])
             if not _record(experiment, folder, stop, watch):
                 folder.report("stopped")
                 folder.log("stopped on request")
@@ -114,6 +119,7 @@ def play(folder: RunFolder, workers: int | None = None, watch: Watch | None = No
         folder.fail(error)
         raise
     finally:
+        gc.set_threshold(*thresholds)
         gc.unfreeze()
 
 
