@@ -37,7 +37,7 @@ COMMIT_EVERY_S = 1.0
 """Wall-clock seconds between commits. A kill costs no training: values are stored as they are computed."""
 
 _YOUNG_OBJECTS = 20_000
-"""More than before the garbage collector looks through them: a simulation makes many that live for long, and few cycles."""
+"""As many before the garbage collector looks through them: a simulation makes many that live long, and few cycles."""
 
 _ACCOUNTS = ("jobs", "reference_jobs", "torch_s")
 """Fields of an experiment's summary that say what it took to compute, not what came out."""

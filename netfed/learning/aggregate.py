@@ -145,16 +145,18 @@ def weighted_sum(weights: Sequence[float], updates: Sequence[Tensors]) -> Sum:
     names = list(updates[0])
     sizes = [updates[0][name].numel() for name in names]
     total, share = (torch.empty(sum(sizes), dtype=torch.float64) for _ in range(2))
-    norms = []
+    numbers = total.numpy(), share.numpy()
+    squares = []
     for place, (weight, update) in enumerate(zip(weights, updates, strict=True)):
-        into = share if place else total
-        np.concatenate([update[name].numpy().ravel() for name in names], out=into.numpy())
-        norms.append(torch.linalg.vector_norm(into))
-        into.mul_(weight)
+        into = numbers[place > 0]
+        np.concatenate([update[name].numpy().ravel() for name in names], out=into)
+        squares.append(torch.dot(share, share) if place else torch.dot(total, total))
+        np.multiply(into, weight, out=into)
         if place:
-            total.add_(share)
+            np.add(numbers[0], into, out=numbers[0])
     parts = zip(names, total.split(sizes), strict=True)
-    return Sum({name: part.view(updates[0][name].shape) for name, part in parts}, torch.stack(norms).tolist())
+    sums = {name: part.view(updates[0][name].shape) for name, part in parts}
+    return Sum(sums, torch.stack(squares).sqrt().tolist())
 
 
 def add(model: Tensors, increments: Tensors) -> Tensors:

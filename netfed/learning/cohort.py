@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -67,15 +68,14 @@ def _batches(share: TaskExamples, rule: Backprop) -> int:
 
 
 def _train(stack: Stack, rule: Backprop, losses: Losses, shares: Sequence[TaskExamples], seeds: Sequence[int]) -> None:
-    inputs = torch.cat([share.inputs for share in shares]).to(stack.device)
+    inputs, labels, firsts = _pool(shares, stack.device)
     pictures = inputs.dim() == 4
     if pictures:
         inputs = inputs.movedim(1, -1).contiguous()
-    labels = torch.cat([share.labels for share in shares]).to(stack.device)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     lanes = Lanes(stack, generators, rule.batch_size)
     descent = rule.descent(stack.parameters)
-    for sizes, examples, weights in _steps(rule, [len(share) for share in shares], generators):
+    for sizes, examples, weights in _steps(rule, firsts, [len(share) for share in shares], generators):
         if len(sizes) < lanes.width:
             stack.narrow(len(sizes))
             descent.narrow(stack.parameters)
@@ -87,8 +87,21 @@ def _train(stack: Stack, rule: Backprop, losses: Losses, shares: Sequence[TaskEx
         descent.step(losses(outputs, labels.index_select(0, index)) @ weights.to(stack.device))
 
 
+def _pool(shares: Sequence[TaskExamples], device: str) -> tuple[Tensor, Tensor, list[int]]:
+    """Return inputs and labels that all shares are in, and where each begins.
+
+    They are gathered, unless they lie in one pool already, in the layout and on the device that they are needed.
+    """
+    inputs, labels = shares[0].pool
+    as_it_is = device == "cpu" and (inputs.dim() != 4 or inputs.shape[1] == 1)
+    if as_it_is and all(share.pool[0] is inputs for share in shares):
+        return inputs, labels, [share.first for share in shares]
+    inputs, labels = (torch.cat([getattr(share, name) for share in shares]).to(device) for name in ("inputs", "labels"))
+    return inputs, labels, list(accumulate((len(share) for share in shares[:-1]), initial=0))
+
+
 def _steps(
-    rule: Backprop, counts: Sequence[int], generators: Sequence[Generator]
+    rule: Backprop, firsts: Sequence[int], counts: Sequence[int], generators: Sequence[Generator]
 ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
     """Yield, step by step, how many examples each active lane trains on, which, and with what weight.
 
@@ -96,7 +109,8 @@ def _steps(
 
     Args:
         rule: Size of a batch, number of epochs.
-        counts: Examples of each lane, most batches first; those of all lanes lie one after the other.
+        firsts: Where the examples of each lane begin; they lie one after the other.
+        counts: How many each lane has, most batches first.
         generators: Of each lane.
 
     Yields:
@@ -105,7 +119,7 @@ def _steps(
     size = rule.batch_size
     batches = -(-np.asarray(counts) // size)  # [lane], of one epoch
     rests = np.asarray(counts) - (batches - 1) * size
-    firsts = np.cumsum([0, *counts[:-1]])[:, None]
+    starts = np.array(firsts)[:, None]
     orders = np.zeros((len(counts), int(batches[0]), size), np.int64)  # within the lane's own examples
     rows = [row[:count] for row, count in zip(torch.from_numpy(orders).flatten(1).unbind(), counts, strict=True)]
     every = np.arange(len(counts))
@@ -116,7 +130,9 @@ def _steps(
         for lane in np.flatnonzero(places == 0).tolist():
             torch.randperm(counts[lane], generator=generators[lane], out=rows[lane])
         sizes = np.where(places == batches[:width] - 1, rests[:width], size).tolist()
-        examples = orders[every[:width], places] + firsts[:width]
+        place = places[0]
+        chosen = orders[:width, place] if (places == place).all() else orders[every[:width], places]
+        examples = chosen + starts[:width]
         yield sizes, torch.from_numpy(examples.ravel()), weigh(tuple(sizes))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -17,22 +16,42 @@ from netfed.learning.rules.backprop import channels_last
 _EVALUATION_BATCH = 1024
 
 
-@dataclass(frozen=True)
 class TaskExamples:
-    """Some of a task's examples.
+    """Some of a task's examples: a range of those of a pool.
+
+    Args:
+        inputs: Of the pool, float32 [example, ...].
+        labels: Of the pool, int64 [example].
+        digest: sha256 of the bytes of both, of the range.
+        first: Where the range begins.
+        count: How long it is; None: to the end.
 
     Attributes:
-        inputs: float32 [example, ...].
-        labels: int64 [example].
-        digest: sha256 of the bytes of both.
+        pool: Inputs and labels.
+        digest: See above.
+        first: See above.
     """
 
-    inputs: Tensor
-    labels: Tensor
-    digest: str
+    __slots__ = ("_count", "digest", "first", "pool")
+
+    def __init__(self, inputs: Tensor, labels: Tensor, digest: str, first: int = 0, count: int | None = None) -> None:
+        self.pool = inputs, labels
+        self.digest = digest
+        self.first = first
+        self._count = len(labels) - first if count is None else count
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return self._count
+
+    @property
+    def inputs(self) -> Tensor:
+        """float32 [example, ...], a view."""
+        return self.pool[0].narrow(0, self.first, self._count)
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 [example], a view."""
+        return self.pool[1].narrow(0, self.first, self._count)
 
     @property
     def bits(self) -> int:
@@ -77,10 +96,9 @@ class Classification:
         return max(end - start for start, end in pairwise(self._offsets))
 
     def share(self, device: int) -> TaskExamples:
-        """Return one device's training examples (views)."""
+        """Return one device's training examples."""
         first, end = self._offsets[device : device + 2]
-        inputs, labels = (whole.narrow(0, first, end - first) for whole in (self._inputs, self._labels))
-        return TaskExamples(inputs, labels, self._shares.shard_digests[device])
+        return TaskExamples(self._inputs, self._labels, self._shares.shard_digests[device], first, end - first)
 
     def gather(self, devices: Sequence[int]) -> TaskExamples:
         """Return several devices' training examples in one place (copies), in the order given."""
