@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from netfed.schemes.spec import Scheme
 
 _BAD_IN_A_ROW = 10
-AHEAD = 100
+AHEAD = 500
 """Participations by which the clock runs ahead of the values: played one after the other each takes two thirds of what
-it takes between two trainings, which leave nothing of the simulation in the processor's caches."""
+it takes between two trainings, which leave nothing of the simulation in the processor's caches; nor does it of them."""
 
 
 @dataclass(frozen=True)
