@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _PHASES = ("downlink", "compute", "uplink")
@@ -12,10 +12,10 @@ _TRUNK = "backhaul-"
 
 @dataclass(frozen=True)
 class Span:
-    """A transfer or a computation.
+    """A transfer, with the promotion of the radio before it, or a computation.
 
     Attributes:
-        phase: downlink, compute, uplink, or another link's name.
+        phase: downlink, compute, uplink, or another link's name; promotion, of a radio that never came to transfer.
         start_s: When it began.
         end_s: When it ended, or was broken off.
         trunk: Whether it is a transfer between a base station and the cloud, no device taking part.
@@ -24,6 +24,7 @@ class Span:
         core_s: How long the limit of its session did, which the core network enforces.
         latency_s: How long its last bit was under way.
         partial: Whether it is a reception, together with others, of which the rest followed.
+        connected_s: When the radio had been promoted; None if it was connected from the start.
     """
 
     phase: str
@@ -35,10 +36,11 @@ class Span:
     core_s: float = 0.0
     latency_s: float = 0.0
     partial: bool = False
+    connected_s: float | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Span:
-        """Return what a row of kind transfer, reception or compute tells of."""
+        """Return what a row of kind transfer, reception, compute or promotion tells of."""
         link = row.get("link") or row["kind"]
         return cls(
             link.removeprefix(_TRUNK),
@@ -51,6 +53,10 @@ class Span:
             row.get("latency_s") or 0.0,
             row["kind"] == "reception" and not row.get("delivered") and not row.get("cause"),
         )
+
+    def after(self, promotion: Span) -> Span:
+        """Return this transfer with the promotion that it had to wait for."""
+        return replace(self, start_s=promotion.start_s, connected_s=promotion.end_s)
 
     @property
     def place(self) -> int:
@@ -98,8 +104,9 @@ def chains(rows: Iterable[Mapping[str, Any]]) -> list[Chain]:
     A transmission to several devices is part of none: their receptions are.
 
     Args:
-        rows: Events of kinds transfer, reception, compute and lost, as recorded.
+        rows: Events of kinds transfer, reception, compute, promotion and lost, as recorded.
     """
+    promotions: dict[int, Span] = {}  # by device: those whose transfers have not ended yet
     latest: dict[int, Chain] = {}  # by device
     ended: dict[int, Chain] = {}  # by identity: a chain that goes on is put last again
     for row in rows:
@@ -112,6 +119,11 @@ def chains(rows: Iterable[Mapping[str, Any]]) -> list[Chain]:
         span = Span.of(row)
         if device is None and not span.trunk:
             continue
+        if device is not None and row["kind"] == "promotion" and not row.get("cause"):
+            promotions[device] = span
+            continue
+        if device in promotions:
+            span = span.after(promotions.pop(device))
         if chain is None or not chain.goes_on(span):
             chain = Chain(device)
         if device is not None:

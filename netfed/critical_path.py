@@ -19,7 +19,7 @@ from netfed.chains import Chain, Span
 
 CLOUD, DEVICES = "cloud", "waiting for devices"
 STRAGGLERS, DEADLINE = "waiting for stragglers", "deadline slack"
-RADIO, SHARE, BACKHAUL, CORE, LATENCY = "radio", "cell share", "backhaul", "core", "latency"
+PROMOTION, RADIO, SHARE, BACKHAUL, CORE, LATENCY = "promotion", "radio", "cell share", "backhaul", "core", "latency"
 
 Parts = dict[str, Fraction]
 """Seconds by what they went to."""
@@ -180,13 +180,17 @@ def _worked(chain: Chain, begin_s: float) -> Iterator[Leg]:
 def split(span: Span, since_s: float) -> Parts:
     """Return what a span went to, from a moment in it on.
 
-    Bits flow first: at each moment of that in the same proportion to the radio, to waiting for the cell's airtime, to
-    waiting for the backhaul, and to the limit of the session, which the core network enforces. Latency follows.
+    A radio that is not connected is promoted first. Then bits flow: at each moment of that in the same proportion to
+    the radio, to waiting for the cell's airtime, to waiting for the backhaul, and to the limit of the session, which
+    the core network enforces. Latency follows.
     """
     duration = Fraction(span.end_s) - Fraction(since_s)
-    if span.phase == "compute":
+    if span.phase in ("compute", PROMOTION):
         return {span.phase: duration}
-    whole = Fraction(span.end_s) - Fraction(span.start_s)
+    connected_s = span.start_s if span.connected_s is None else span.connected_s
+    promotion = max(Fraction(connected_s) - Fraction(since_s), Fraction(0))
+    duration -= promotion
+    whole = Fraction(span.end_s) - Fraction(connected_s)
     latency = min(Fraction(span.latency_s), whole)
     whole -= latency
     latency = min(latency, duration)
@@ -203,5 +207,5 @@ def split(span: Span, since_s: float) -> Parts:
             flowing * each / whole if each > _ROUNDING * whole else Fraction(0) for each in (shared, held, limited)
         )
         parts = {RADIO: flowing - shared - held - limited, SHARE: shared, BACKHAUL: held, CORE: limited}
-    parts[LATENCY] = latency
+    parts = {PROMOTION: promotion, **parts, LATENCY: latency}
     return {f"{span.phase} {name}".strip(): part for name, part in parts.items() if part}

@@ -37,7 +37,7 @@ class ProgressLine:
         console = Console(stderr=True)
         columns = SpinnerColumn(), BarColumn(bar_width=10), TextColumn("{task.description}")
         self._bar = Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("loading PyTorch, preparing the first round", total=None)
+        self._task = self._bar.add_task("loading, preparing the first round", total=None)
         self._began_s: float | None = None
         self._began_round = 0
         self._printed_s = time.monotonic()
@@ -69,7 +69,7 @@ def progress_line(progress: Progress, eta_s: float | None) -> str:
     parts = [
         f"{progress.version}/{progress.versions}",
         f"t {duration(progress.t_s)}",
-        f"{name} {number(value)}",
+        *([] if value is None else [f"{name} {number(value)}"]),
         size(progress.bits),
         f"{progress.lost} lost",
     ]
@@ -110,7 +110,8 @@ def _cells(headline: Headline) -> list[str]:
         return [*cells, "-", "-", "-", "-"]
     name, value = progress.metric
     far = f"{progress.version}/{progress.versions}"
-    return [*cells, far, f"{name} {number(value)}", duration(progress.t_s), size(progress.bits)]
+    metric = "-" if value is None else f"{name} {number(value)}"
+    return [*cells, far, metric, duration(progress.t_s), size(progress.bits)]
 
 
 def _bars(lines: Sequence[Line]) -> Iterator[str]:

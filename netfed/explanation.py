@@ -56,7 +56,7 @@ def explain(results: Results) -> Explanation:
     """
     import pyarrow.compute as pc
 
-    table = results.events("transfer", "reception", "compute", "lost")
+    table = results.events("transfer", "reception", "compute", "promotion", "lost")
     table = table.select([name for name in _READ if name in table.column_names])
     versions = map(int, results.numbers("version"))
     rounds = list(critical_paths(chains(table.to_pylist()), list(versions), results.numbers("t_s")))

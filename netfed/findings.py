@@ -84,8 +84,9 @@ def foreseen(forecast: Forecast) -> dict[str, str]:
 
 def _finished(outcome: Mapping[str, Any]) -> dict[str, str]:
     jobs, model = outcome["jobs"], outcome["model_digest"]
+    values = f", {duration(outcome['torch_s'])} CPU" if outcome["torch_s"] else ""
     return {
-        **_simulated(outcome, f"{duration(outcome['wall_s'])} to compute, {duration(outcome['torch_s'])} CPU"),
+        **_simulated(outcome, f"{duration(outcome['wall_s'])} to compute{values}"),
         "quarantined": _counted("", outcome.get("quarantined", {})),
         "trainings": _counted(f"{jobs['planned']} planned", _without(jobs, "planned")) if jobs["planned"] else "",
         "digest": outcome["digest"][:16] + (f", final model {model[:16]}" if model else ""),
@@ -125,7 +126,7 @@ def _unfinished(results: Results) -> dict[str, str]:
         **head,
         "round": f"{progress.version} of {progress.versions}",
         "time": f"{duration(progress.t_s)} simulated",
-        name: number(value),
+        name: "" if value is None else number(value),
         "sent": f"{size(progress.bits)} up and down",
         "lost": f"{progress.lost} update{'' if progress.lost == 1 else 's'}",
     }

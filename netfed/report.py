@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
 from string import Template
-from typing import Any
+from typing import Any, Literal
 
 from netfed import charts, findings
 from netfed.amounts import number
 from netfed.results import Results
+
+_COSTS: tuple[Literal["time", "bytes", "energy"], ...] = ("time", "bytes", "energy")
+_WIDE = {"utilisation", "timeline"}
 
 
 def page(results: Results) -> str:
@@ -21,25 +25,31 @@ def page(results: Results) -> str:
     """
     from plotly.offline import get_plotlyjs
 
-    figures = {
-        "time": charts.metric(results, over="time"),
-        "bytes": charts.metric(results, over="bytes"),
-        "energy": charts.metric(results, over="energy"),
-        "losses": charts.losses(results),
-        "utilisation": charts.utilisation(results),
-        "timeline": charts.timeline(results),
-    }
+    drawn = _drawn(results)
+    figures = {name: figure for name, figure in drawn.items() if figure.data}
     template = Template((files("netfed") / "report.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(findings.title(results)),
         standing=_standing(results),
         facts=_table(findings.facts(results)),
-        captions="\n".join(_captioned(name, figure) for name, figure in figures.items()),
+        panels=_panels(figures),
+        absent=_absent(figure for figure in drawn.values() if not figure.data),
         scenario=escape(results.scenario),
         origin=_table(_origin(results)),
         plotly=get_plotlyjs(),
         figures=_script(figures),
     )
+
+
+def _drawn(results: Results) -> dict[str, Any]:
+    """Return all figures by name; none of the metric if rounds have ended and none was evaluated."""
+    never_evaluated = results.metric and not any(map(math.isfinite, results.numbers(results.metric)))
+    return {
+        **{over: charts.metric(results, over=over) for over in _COSTS if not never_evaluated},
+        "losses": charts.losses(results),
+        "utilisation": charts.utilisation(results),
+        "timeline": charts.timeline(results),
+    }
 
 
 def _standing(results: Results) -> str:
@@ -57,11 +67,25 @@ def _table(facts: Mapping[str, object]) -> str:
     return f"<table>{rows}</table>"
 
 
-def _captioned(name: str, figure: Any) -> str:
+def _panels(figures: Mapping[str, Any]) -> str:
+    """Return the places of figures, two side by side: one that is left over is as wide as those that need it."""
+    halves = [name for name in figures if name not in _WIDE]
+    wide = {*_WIDE, *(halves[-1:] if len(halves) % 2 else ())}
+    return "\n".join(_panel(name, figure, name in wide) for name, figure in figures.items())
+
+
+def _panel(name: str, figure: Any, wide: bool) -> str:
     """Move the title of a figure above it, where it can wrap."""
     caption = figure.layout.title.text
     figure.update_layout(title=None)
-    return f'<figure><figcaption>{caption}</figcaption><div id="{name}"></div></figure>'
+    kind = ' class="wide"' if wide else ""
+    return f'<figure{kind}><figcaption>{caption}</figcaption><div id="{name}"></div></figure>'
+
+
+def _absent(figures: Iterable[Any]) -> str:
+    """Say of figures that have nothing to show why, once each."""
+    reasons = dict.fromkeys(figure.layout.title.text for figure in figures)
+    return "\n".join(f'<p class="remark">{reason}</p>' for reason in reasons)
 
 
 def _script(figures: Mapping[str, Any]) -> str:

@@ -18,8 +18,8 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Use:
-    """What a link carried, and what was waiting for it: one direction of a cell's radio, or of a link of the backhaul.
+class LinkHistory:
+    """What a link carried in a run, and what was waiting for it: one direction of a cell's radio, or of the backhaul.
 
     Attributes:
         name: Of the link.
@@ -49,7 +49,7 @@ class Use:
         return self.bits / self.lasts_s
 
 
-def utilisation(results: Results, most: int = 60) -> tuple[Floats, list[Use]]:
+def utilisation(results: Results, most: int = 60) -> tuple[Floats, list[LinkHistory]]:
     """Return how busy each link was, the busiest first.
 
     Args:
@@ -79,8 +79,8 @@ def utilisation(results: Results, most: int = 60) -> tuple[Floats, list[Use]]:
     np.maximum.at(transfers, place, table["transfers"].to_numpy())
     lasts_s = np.diff(edges_s)
     columns = zip(names, busy_s / lasts_s, bits, backlog_bits, transfers.astype(np.int64), strict=True)
-    uses = [Use(str(name), lasts_s, *column) for name, *column in columns]
-    return edges_s, sorted(uses, key=lambda use: (-use.mean_busy, -use.bits.sum(), use.name))
+    links = [LinkHistory(str(name), lasts_s, *column) for name, *column in columns]
+    return edges_s, sorted(links, key=lambda one: (-one.mean_busy, -one.bits.sum(), one.name))
 
 
 def _edges_s(start_s: Floats, at_s: Floats, end_s: float, most: int) -> Floats:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netfed.results import Results
-    from netfed.utilisation import Floats, Use
+    from netfed.utilisation import Floats, LinkHistory
 
 _SHADES = [[0.0, "rgba(0,114,178,0.06)"], [1.0, "rgba(0,114,178,1)"]]
 _ROW_PX, _AXES_PX = 20, 110
@@ -30,17 +30,17 @@ def utilisation(results: Results, most: int = 12) -> Any:
     """
     from netfed.utilisation import utilisation
 
-    edges_s, uses = utilisation(results)
-    if not uses:
+    edges_s, links = utilisation(results)
+    if not links:
         return blank("How busy links were was not recorded (network.meter).")
-    shown = uses[most - 1 :: -1]
+    shown = links[most - 1 :: -1]
     in_unit = unit(float(edges_s[-1]), DURATIONS, at_least=2)
-    drawn = figure(_finding(uses, len(shown)), x=f"simulated time ({in_unit})", height=_AXES_PX + _ROW_PX * len(shown))
+    drawn = figure(_finding(links, len(shown)), x=f"simulated time ({in_unit})", height=_AXES_PX + _ROW_PX * len(shown))
     drawn.add_heatmap(
         x=(edges_s / DURATIONS[in_unit]).tolist(),
-        y=[escape(use.name) for use in shown],
-        z=[(100 * use.busy).tolist() for use in shown],
-        customdata=[list(_said(edges_s, use)) for use in shown],
+        y=[escape(link.name) for link in shown],
+        z=[(100 * link.busy).tolist() for link in shown],
+        customdata=[list(_said(edges_s, link)) for link in shown],
         hovertemplate="%{customdata}<extra></extra>",
         zmin=0,
         zmax=100,
@@ -65,12 +65,12 @@ def utilisation(results: Results, most: int = 12) -> Any:
     return drawn
 
 
-def _said(edges_s: Floats, use: Use) -> Iterator[str]:
-    fields = zip(edges_s, edges_s[1:], use.busy, use.rate_bps, use.transfers, use.backlog_bits, strict=False)
+def _said(edges_s: Floats, link: LinkHistory) -> Iterator[str]:
+    fields = zip(edges_s, edges_s[1:], link.busy, link.rate_bps, link.transfers, link.backlog_bits, strict=False)
     for begin_s, end_s, busy, rate_bps, transfers, backlog_bits in fields:
         yield "<br>".join(
             [
-                f"{escape(use.name)}, {duration(begin_s)} to {duration(end_s)}",
+                f"{escape(link.name)}, {duration(begin_s)} to {duration(end_s)}",
                 f"busy {_share(busy)}",
                 f"{rate_bps / 1e6:.3g} Mbit/s",
                 f"up to {transfers} transfers with {size(backlog_bits)} to go",
@@ -83,8 +83,8 @@ def _share(busy: float) -> str:
     return f"{100 * busy:.0f} % of the time" if busy <= 1.005 else f"{busy:.3g} times over"
 
 
-def _finding(uses: list[Use], shown: int) -> str:
-    first, *_ = uses
+def _finding(links: list[LinkHistory], shown: int) -> str:
+    first, *_ = links
     most = f"{escape(first.name)}, {_share(first.mean_busy)}"
-    left_out = f" ({shown} of {len(uses)} links are shown)" if shown < len(uses) else ""
+    left_out = f" ({shown} of {len(links)} links are shown)" if shown < len(links) else ""
     return f"Busiest: {most}{left_out}"

@@ -13,7 +13,8 @@ from simpy import Environment
 from netfed.network.backhaul import Edge, paths
 from netfed.network.cell_trace import TraceCourse
 from netfed.network.course import Course, Courses
-from netfed.network.medium import Dedicated, Medium
+from netfed.network.dedicated import Dedicated
+from netfed.network.medium import Medium
 from netfed.streams import Streams
 
 if TYPE_CHECKING:

@@ -1,16 +1,16 @@
-"""What carries bits: flows start, and finish or are stopped. Here, the medium in which they do not meet."""
+"""What carries bits: flows start, go on elsewhere or at another rate, and finish or are stopped."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from simpy import Environment, Event
 
 from netfed.errors import SimulationError
+from netfed.network.counters import CellCounters, MediumSnapshot
 
 if TYPE_CHECKING:
     from netfed.network.meter import Meter
@@ -100,22 +100,6 @@ class Flow:
         return self.earlier_s + recent_bits / self.radio_bps
 
 
-class Usage(NamedTuple):
-    """What the cells of a medium have done up to a moment, and what is under way in them at it. Bits are whole ones.
-
-    Attributes:
-        bits: Have left so far. [cell]
-        occupied_s: For how long these took all resource blocks. [cell]
-        backlog_bits: Of flows under way, have not left. [cell]
-        transfers: How many flows are under way. [cell]
-    """
-
-    bits: list[int]
-    occupied_s: list[float]
-    backlog_bits: list[int]
-    transfers: list[int]
-
-
 class Medium(ABC):
     """Cells under one backhaul link, in one direction.
 
@@ -134,9 +118,7 @@ class Medium(ABC):
     def __init__(self, env: Environment, backhaul_bps: float, cells: int = 1) -> None:
         self._env = env
         self._backhaul_bps = backhaul_bps
-        self._earlier_bits = [0] * cells
-        self._earlier_s = [0.0] * cells
-        self._earlier_occupied_s = [0.0] * cells
+        self._counters = CellCounters(cells)
         self._shares: list[dict[str, float]] = [{} for _ in range(cells)]
         self.wake: Callable[[], None] | None = None
         self.meter: Meter | None = None
@@ -202,7 +184,7 @@ class Medium(ABC):
         self._look_back()
         if not self._live:
             self._wake_up()
-        source._count(flow, left_bits)
+        source._counters.count(flow, left_bits)
         source._leave(flow)
         flow.medium, flow.cell, flow.radio_bps, flow.allocation = self, cell, radio_bps, allocation
         self._join(flow, left_bits)
@@ -248,35 +230,19 @@ class Medium(ABC):
 
     def carried_bits(self, cell: int) -> int:
         """Return how many bits have left in a cell so far."""
-        recent = (flow.sent_bits - flow.earlier_bits for flow in self._live if flow.cell == cell)
-        return self._earlier_bits[cell] + sum(recent)
+        return self._counters.bits(cell, self._live)
 
     def airtime_s(self) -> list[float]:
         """Return for how long the flows of each cell were on the air so far, those at the same time added. [cell]"""
-        total_s = list(self._earlier_s)
-        for flow in self._live:
-            total_s[flow.cell] += flow.airtime_s - flow.earlier_s
-        return total_s
+        return self._counters.airtime_s(self._live)
 
     def occupied_s(self) -> list[float]:
         """Return for how long all resource blocks of each cell would have been taken by what it sent so far. [cell]"""
-        total_s = list(self._earlier_occupied_s)
-        for flow in self._live:
-            total_s[flow.cell] += (flow.airtime_s - flow.earlier_s) * flow.allocation
-        return total_s
+        return self._counters.occupied_s(self._live)
 
-    def usage(self, at_s: float) -> Usage:
+    def snapshot(self, at_s: float) -> MediumSnapshot:
         """Return what there was at a moment, since when nothing has changed."""
-        cells = len(self._earlier_bits)
-        usage = Usage([*self._earlier_bits], [*self._earlier_occupied_s], [0] * cells, [0] * cells)
-        for flow in self._live:
-            cell, sent_bits = flow.cell, math.floor(flow.bits - self._left_bits(flow, at_s))
-            if sent_bits > flow.earlier_bits:
-                usage.bits[cell] += sent_bits - flow.earlier_bits
-                usage.occupied_s[cell] += (sent_bits - flow.earlier_bits) / flow.carrier_bps
-            usage.backlog_bits[cell] += flow.bits - max(sent_bits, flow.earlier_bits)
-            usage.transfers[cell] += 1
-        return usage
+        return self._counters.snapshot((flow, self._left_bits(flow, at_s)) for flow in self._live)
 
     def _look_back(self) -> None:
         """Let the meter look at what there was when a look was due, before it changes."""
@@ -314,107 +280,9 @@ class Medium(ABC):
     def _share(self, *cells: int) -> None:
         """Share anew, now that flows of these cells have come or gone."""
 
-    def _count(self, flow: Flow, left_bits: float) -> None:
-        """Count for good what has left since the flow's rate or its cell last changed."""
-        recent_bits = math.floor(flow.bits - left_bits) - flow.earlier_bits
-        if recent_bits > 0:
-            flow.earlier_bits += recent_bits
-            recent_s = recent_bits / flow.radio_bps
-            flow.earlier_s += recent_s
-            self._earlier_s[flow.cell] += recent_s
-            self._earlier_occupied_s[flow.cell] += recent_s * flow.allocation
-            self._earlier_bits[flow.cell] += recent_bits
-
     def _end(self, flow: Flow, left_bits: float) -> None:
         flow.left_bits = left_bits
-        self._count(flow, left_bits)
-
-
-class _Service(NamedTuple):
-    """How a flow is served for a while.
-
-    Attributes:
-        due_s: When its last bit will have left.
-        rate_bps: How fast it is.
-        left_bits: How many bits had not left at first.
-        since_s: When that was.
-        held: Share of the time in which it is not on the air because of the backhaul or its limit.
-        limited: Whether it is its limit.
-    """
-
-    due_s: float
-    rate_bps: float
-    left_bits: float
-    since_s: float
-    held: float
-    limited: bool
-
-
-class Dedicated(Medium):
-    """Every flow goes as fast as its radio and the backhaul let it, as if it were alone."""
-
-    def __init__(self, env: Environment, backhaul_bps: float, cells: int = 1) -> None:
-        super().__init__(env, backhaul_bps, cells)
-        self._capacity = [1.0] * cells
-        self._live: dict[Flow, _Service] = {}
-
-    def _left_bits(self, flow: Flow, at_s: float) -> float:
-        due_s, rate_bps, left_bits, *_ = self._live[flow]
-        left_s = due_s - at_s
-        return min(left_bits, left_s * rate_bps if rate_bps else left_bits) if left_s > 0 else 0.0
-
-    def rate_bps(self, flow: Flow) -> float:
-        """Return how fast a flow is now."""
-        return self._live[flow].rate_bps if flow in self._live else 0.0
-
-    def _scale(self, cell: int, capacity: float) -> None:
-        self._capacity[cell] = capacity
-        self._serve_anew([flow for flow in self._live if flow.cell == cell])
-
-    def _set_link(self, rate_bps: float, link: int) -> None:
-        self._backhaul_bps = rate_bps
-        self._serve_anew(list(self._live))
-
-    def _serve_anew(self, flows: list[Flow]) -> None:
-        for flow in flows:
-            left_bits = self.left_bits(flow)
-            self._count_held(flow)
-            self._join(flow, left_bits)
-
-    def _join(self, flow: Flow, left_bits: float) -> None:
-        now_s, free_bps = self._env.now, flow.carrier_bps * self._capacity[flow.cell]
-        rate_bps = min(free_bps, self._backhaul_bps, flow.most_bps)
-        left_s = left_bits / rate_bps if rate_bps else math.inf
-        held = 1 - rate_bps / flow.radio_bps if rate_bps < free_bps else 0.0
-        limited = flow.most_bps <= self._backhaul_bps
-        self._live[flow] = service = _Service(now_s + left_s, rate_bps, left_bits, now_s, held, limited)
-        if left_s < math.inf:
-            self._env.timeout(left_s).callbacks.append(partial(self._finish, flow, service))
-
-    def _leave(self, flow: Flow) -> None:
-        self._count_held(flow)
-        del self._live[flow]
-
-    def held_s(self, flow: Flow) -> tuple[float, float]:
-        """Return for how long a flow has not been on the air because it was held: in all, and by its limit."""
-        if flow.left_bits is not None:
-            return flow.held_s, flow.limited_s
-        service = self._live[flow]
-        held_s = service.held * (self._env.now - service.since_s)
-        return flow.held_s + held_s, flow.limited_s + (held_s if service.limited else 0.0)
-
-    def _count_held(self, flow: Flow) -> None:
-        flow.held_s, flow.limited_s = self.held_s(flow)
-
-    def _share(self, *cells: int) -> None:
-        """Nothing is shared."""
-
-    def _finish(self, flow: Flow, service: _Service, _: Event) -> None:
-        if self._live.get(flow) is service:
-            self._look_back()
-            self._leave(flow)
-            self._end(flow, 0.0)
-            flow.finished.succeed()
+        self._counters.count(flow, left_bits)
 
 
 def check_flow(bits: int, radio_bps: float, weight: float, limit_bps: float, allocation: float) -> None:

@@ -10,11 +10,10 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from netfed.network.medium import Usage
-
 if TYPE_CHECKING:
     from simpy import Environment
 
+    from netfed.network.counters import MediumSnapshot
     from netfed.network.medium import Medium
     from netfed.recorder import Recorder, Row, Scalar
 
@@ -36,8 +35,15 @@ class _Line(NamedTuple):
     rate_bps: float | None
 
 
-class _Use(NamedTuple):
-    """Of a link, in one interval: seconds of its time, and as `Usage`."""
+class _LinkInterval(NamedTuple):
+    """What one link did from one look to the next.
+
+    Attributes:
+        busy_s: How much of its time that took.
+        bits: It carried.
+        backlog_bits: Had not left at the second look.
+        transfers: Were under way at it.
+    """
 
     busy_s: float
     bits: int
@@ -82,7 +88,7 @@ class Meter:
         self._names: list[dict[str, Scalar]] = []  # of links
         self._numbers: dict[tuple[tuple[str, Scalar], ...], int] = {}  # of links, by their names
         self._lines: dict[Medium, list[_Line]] = {}
-        self._before: dict[Medium, Usage] = {}  # at the last look
+        self._before: dict[Medium, MediumSnapshot] = {}  # at the last look
         self._watched: dict[Medium, None] = {}  # those that have carried something since
         self._looks = self._recorded = 0  # at the present interval
         self._since_s = 0.0
@@ -107,7 +113,7 @@ class Meter:
         """Note that a medium, now idle, will carry something."""
         self._watched[medium] = None
         if medium not in self._before:
-            self._before[medium] = medium.usage(self._env.now)
+            self._before[medium] = medium.snapshot(self._env.now)
         if self.due_s == math.inf:
             self._plan(self._env.now)
 
@@ -145,9 +151,9 @@ class Meter:
             self._plan(at_s)
 
     def _rows(self, at_s: float) -> Iterator[Row]:
-        names, uses, lasted_s = self._names, self._uses(at_s), at_s - self._since_s
-        for number in sorted(uses):
-            busy_s, bits, backlog_bits, transfers = uses[number]
+        names, links, lasted_s = self._names, self._intervals(at_s), at_s - self._since_s
+        for number in sorted(links):
+            busy_s, bits, backlog_bits, transfers = links[number]
             yield {
                 "t_s": at_s,
                 "kind": "link",
@@ -159,13 +165,13 @@ class Meter:
                 "transfers": transfers,
             }
 
-    def _uses(self, at_s: float) -> dict[int, _Use]:
+    def _intervals(self, at_s: float) -> dict[int, _LinkInterval]:
         """Return what links have carried since the last look, or hold at this one, by number."""
-        uses: dict[int, _Use] = {}
+        links: dict[int, _LinkInterval] = {}
         for medium in self._watched:
-            before, self._before[medium] = self._before[medium], (now := medium.usage(at_s))
+            before, self._before[medium] = self._before[medium], (now := medium.snapshot(at_s))
             for number, cells, rate_bps in self._lines[medium]:
-                busy_s, bits, backlog_bits, transfers = uses.get(number, _NONE)
+                busy_s, bits, backlog_bits, transfers = links.get(number, _NOTHING)
                 for cell in cells:
                     bits += now.bits[cell] - before.bits[cell]
                     backlog_bits += now.backlog_bits[cell]
@@ -175,8 +181,8 @@ class Meter:
                     else:
                         busy_s += (now.bits[cell] - before.bits[cell]) / rate_bps
                 if bits or transfers:
-                    uses[number] = _Use(busy_s, bits, backlog_bits, transfers)
-        return uses
+                    links[number] = _LinkInterval(busy_s, bits, backlog_bits, transfers)
+        return links
 
 
-_NONE = _Use(0.0, 0, 0, 0)
+_NOTHING = _LinkInterval(0.0, 0, 0, 0)

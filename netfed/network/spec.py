@@ -307,7 +307,7 @@ class Ideal(Network, kind="ideal"):
 
     def medium(self, env: Environment, backhaul_bps: float) -> Medium:
         """Return a medium that gives every transfer all it asks for."""
-        from netfed.network.medium import Dedicated
+        from netfed.network.dedicated import Dedicated
 
         return Dedicated(env, backhaul_bps, self.cells)
 
@@ -366,7 +366,7 @@ class Fixed(Rated, kind="fixed"):
 
     def medium(self, env: Environment, backhaul_bps: float) -> Medium:
         """Return a medium that shares nothing."""
-        from netfed.network.medium import Dedicated
+        from netfed.network.dedicated import Dedicated
 
         return Dedicated(env, backhaul_bps, self.cells)
 

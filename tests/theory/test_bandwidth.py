@@ -15,8 +15,9 @@ from simpy import Environment
 from netfed.network.bandwidth import Radios
 from netfed.network.cell_trace import CellTrace, TraceCourse
 from netfed.network.course import Courses
+from netfed.network.dedicated import Dedicated
 from netfed.network.flows import Shared
-from netfed.network.medium import Dedicated, Medium
+from netfed.network.medium import Medium
 from netfed.network.profiles import PROFILES
 from netfed.network.rate_trace import Csv
 from netfed.network.steps import Steps

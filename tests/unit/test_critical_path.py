@@ -26,6 +26,10 @@ def compute(device: int, start_s: float, t_s: float, cause: str | None = None) -
     return {"t_s": t_s, "kind": "compute", "device": device, "start_s": start_s, "cause": cause}
 
 
+def promotion(device: int, start_s: float, t_s: float, cause: str | None = None) -> Row:
+    return {"t_s": t_s, "kind": "promotion", "device": device, "start_s": start_s, "cause": cause}
+
+
 def lost(device: int, t_s: float, cause: str) -> Row:
     return {"t_s": t_s, "kind": "lost", "device": device, "cause": cause}
 
@@ -163,6 +167,48 @@ def test_a_straggler_is_waited_for_by_its_own_base_station_alone() -> None:
     assert "waiting for devices" not in parts(this)
 
 
+def promoted(device: int, at_s: float) -> list[Row]:
+    """A promotion of half a second, one second down, two of computation, another promotion, an upload of a second."""
+    down, work, up = update(device, at_s + 0.5, 1.5)
+    up["start_s"] += 0.5
+    return [promotion(device, at_s, at_s + 0.5), down, work, promotion(device, at_s + 3.5, at_s + 4.0), up]
+
+
+def test_a_promotion_is_part_of_the_transfer_that_waits_for_it() -> None:
+    _, this = rounds(promoted(1, 0.0), 0.0, 5.0)
+    assert told(this) == [("downlink", 1, 0.0, 1.5), ("compute", 1, 1.5, 3.5), ("uplink", 1, 3.5, 5.0)]
+    assert parts(this) == {
+        "downlink promotion": 0.5,
+        "downlink": 1.0,
+        "compute": 2.0,
+        "uplink promotion": 0.5,
+        "uplink": 1.0,
+    }
+
+
+def test_a_promotion_may_have_begun_in_the_round_before() -> None:
+    first, second = rounds(promoted(1, 0.0), 0.25, 5.0)
+    assert parts(first) == {"cloud": 0.25}
+    assert parts(second)["downlink promotion"] == 0.25
+
+
+def test_devices_that_a_round_has_asked_begin_together_whether_they_are_promoted_or_not() -> None:
+    late = [transfer(2, "downlink", 0.0, 6.0, "late"), lost(2, 6.0, "late")]
+    _, this = rounds([*promoted(1, 0.0), *late], 0.0, 6.0)
+    assert parts(this)["deadline slack"] == 1.0
+    assert "waiting for devices" not in parts(this)
+
+
+@pytest.mark.parametrize("at_s", [0.0, 3.0])
+def test_a_promotion_that_is_broken_off_is_waited_for(at_s: float) -> None:
+    """Before its download, or before its upload."""
+    before = update(2, 0.0, 1.0)[:2] if at_s else []
+    broken = [*before, promotion(2, at_s, 9.0, "battery"), lost(2, 9.0, "battery")]
+    _, this = rounds([*promoted(1, 0.0), *broken], 0.0, 9.0)
+    assert told(this)[-1] == ("waiting for stragglers", 2, 5.0, 9.0)
+    assert told(this)[0] == ("downlink", 1, 0.0, 1.5)
+
+
 def test_what_the_cloud_does_alone_is_the_clouds() -> None:
     first, second, third = rounds([transfer(1, "uplink", 2.0, 6.0)], 2.0, 7.0, 9.0)
     assert parts(first) == parts(third) == {"cloud": 2.0}
@@ -180,6 +226,16 @@ def test_what_the_cloud_does_alone_is_the_clouds() -> None:
 def test_a_transfer_is_split_in_proportion_and_ends_in_latency(since_s: float, expected: dict[str, float]) -> None:
     span = Span("uplink", 0.0, 10.0, airtime_s=2.0, backhaul_s=2.0, core_s=1.0, latency_s=2.0)
     assert split(span, since_s) == {f"uplink {name}": part for name, part in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("since_s", "expected"),
+    [(0.0, {"promotion": 1.0, "radio": 6.0, "latency": 3.0}), (0.5, {"promotion": 0.5, "radio": 6.0, "latency": 3.0})],
+)
+def test_a_promotion_comes_before_the_bits(since_s: float, expected: dict[str, float]) -> None:
+    span = Span("uplink", 0.0, 10.0, airtime_s=6.0, latency_s=3.0, connected_s=1.0)
+    assert split(span, since_s) == {f"uplink {name}": part for name, part in expected.items()}
+    assert split(span, 4.0) == {"uplink radio": 3, "uplink latency": 3}
 
 
 def test_what_is_a_rounding_of_the_rest_is_no_waiting() -> None:
@@ -202,13 +258,18 @@ SCHEMES = {
 WINDOWS = "devices.availability={kind: windows, period: 1 s, duration: 150 ms}"
 
 
-@pytest.mark.parametrize("network", [LOSSY, "network=ideal"], ids=["lossy", "ideal"])
+PROMOTED = "devices.radio={promotion: 10 ms, tail: 2 ms}"
+
+
+@pytest.mark.parametrize(
+    "network", [(LOSSY,), ("network=ideal",), (LOSSY, PROMOTED)], ids=["lossy", "ideal", "promoted"]
+)
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_every_scheme_is_explained_to_the_last_bit(play: Play, scheme: str, network: str) -> None:
+def test_every_scheme_is_explained_to_the_last_bit(play: Play, scheme: str, network: tuple[str, ...]) -> None:
     present = [WINDOWS] if scheme != "central" else []
     cells = "topology={kind: hexagonal, base_stations: 2}"
-    played = play(f"scheme={SCHEMES[scheme]}", network, DROPOUT, cells, *present)
-    rows = [row for row in played.events if row["kind"] in ("transfer", "compute", "lost")]
+    played = play(f"scheme={SCHEMES[scheme]}", *network, DROPOUT, cells, *present)
+    rows = [row for row in played.events if row["kind"] in ("transfer", "compute", "promotion", "lost")]
     versions, ends_s = [row["version"] for row in played.rounds], [row["t_s"] for row in played.rounds]
     found = list(critical_paths(chains(rows), versions, ends_s))
     assert [this.version for this in found] == versions
@@ -216,6 +277,8 @@ def test_every_scheme_is_explained_to_the_last_bit(play: Play, scheme: str, netw
         check(this)
     cloud = {leg.name for this in found[1:] for leg in this.legs if leg.name == "cloud"}
     assert bool(cloud) == (scheme == "central"), "the cloud takes no time but where it trains"
+    waited = any("promotion" in part for this in found for part in this.parts)
+    assert waited == any(row["kind"] == "promotion" for row in rows)
 
 
 @st.composite
@@ -228,6 +291,8 @@ def histories(draw: st.DrawFn) -> tuple[list[Row], list[float]]:
         for _ in range(draw(st.integers(0, 4))):
             now_s += draw(times)
             for phase in ("downlink", "compute", "uplink"):
+                if phase != "compute" and draw(st.booleans()):
+                    rows.append(promotion(device, now_s, now_s := now_s + draw(times)))
                 start_s, now_s = now_s, now_s + draw(times)
                 cause = draw(st.sampled_from([None, None, None, "late", "dropout-compute"]))
                 own = {f"{part}_s": draw(times) for part in ("airtime", "backhaul", "core", "latency")}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from netfed.display import ProgressLine, progress_line, summary
+from netfed.display import ProgressLine, listing, progress_line, summary
 from netfed.manifest import Manifest
 from netfed.progress import Progress
-from netfed.results import Results
+from netfed.results import Headline, Results
 
 PROGRESS = Progress(12, 30, 843.0, ("accuracy", 0.8125), bits=67_200_000, lost=31, trained=200, torch_s=7.0)
 
@@ -60,6 +60,20 @@ def test_a_finished_run_is_read_against_its_reference_lines() -> None:
         "trainings    1170 planned: 700 trained, 390 skipped, 80 reused",
         "digest       dddddddddddddddd, final model eeeeeeeeeeeeeeee",
     ]
+
+
+def test_where_nothing_was_computed_no_cpu_time_is_told() -> None:
+    (time,) = [line for line in summary(results({**OUTCOME, "torch_s": 0.0})).splitlines() if line.startswith("time")]
+    assert time == "time         41 min 12 s simulated in 30 rounds; 38 s to compute"
+
+
+def test_where_nothing_is_evaluated_the_metric_is_not_told() -> None:
+    progress = replace(PROGRESS, metric=("accuracy", None))
+    assert progress_line(progress, None) == "12/30 · t 14 min 03 s · 8.4 MB · 31 lost"
+    under_way = results(None, state="stopped", error="", progress=asdict(progress))
+    assert "accuracy" not in summary(replace(under_way, rounds={"accuracy": [None]}))
+    (_, line) = listing([Headline(Path("runs/a"), "running", "fedavg", 1, progress)]).splitlines()
+    assert line.split() == ["a", "running", "fedavg", "1", "12/30", "-", "14", "min", "03", "s", "8.4", "MB"]
 
 
 def test_an_unfinished_run_shows_how_far_it_came_and_why_it_ended() -> None:

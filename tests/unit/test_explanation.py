@@ -65,6 +65,34 @@ def test_a_run_is_the_sum_of_its_rounds(run: Results) -> None:
     assert sum(explanation.parts.values()) == 14
 
 
+def test_a_radio_that_connects_is_not_a_device_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    promotions = [
+        {"t_s": at_s + 0.5, "kind": "promotion", "device": 1, "start_s": at_s, "energy_j": 0.6} for at_s in (0.0, 4.5)
+    ]
+    rows = [
+        promotions[0],
+        transfer(1, "downlink", 0.5, 2.5, airtime_s=2.0),
+        {"t_s": 4.5, "kind": "compute", "device": 1, "start_s": 2.5},
+        promotions[1],
+        transfer(1, "uplink", 5.0, 14.0, airtime_s=9.0),
+    ]
+    present = GIVEN.replace("{count: 8}", "{count: 8, availability: {kind: windows, period: 1 h, duration: 5 min}}")
+    assert present != GIVEN
+    rounds = [a_round(0, 0.0, 0.5), a_round(1, 14.0, 0.8)]
+    explanation = explain(record(tmp_path, rounds, rows, resolved=present))
+    assert explanation.parts == {
+        "downlink promotion": 0.5,
+        "downlink radio": 2.0,
+        "compute": 2.0,
+        "uplink promotion": 0.5,
+        "uplink radio": 9.0,
+    }
+    assert explanation.unfelt["devices.availability"] == "nobody left, and no round waited for devices"
+
+
 def test_transfers_are_bound_by_what_took_most_of_their_time(run: Results) -> None:
     links = explain(run).links
     assert links["uplink"].bound == {"radio": 1, "cell share": 1, "backhaul": 0, "core": 0, "latency": 0}

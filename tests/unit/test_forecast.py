@@ -12,6 +12,7 @@ import pytest
 from netfed.display import prospect
 from netfed.forecast import Forecast, forecast
 from netfed.scenario import loads
+from tests import commands
 from tests.conftest import DROPOUT, LOSSY, SMALL, Build, Play
 from tests.unit.conftest import Netfed
 
@@ -122,6 +123,45 @@ def test_the_time_to_compute_is_about_right(play: Play) -> None:
     play(*sets)
     took_s = time.perf_counter() - start_s
     assert took_s / 4 < foreseen(*sets).wall_s < 4 * took_s
+
+
+PLAIN = """\
+netfed: 1
+name: plain
+seed: 2
+task: {kind: none, download: 1 MB, upload: 1 MB, compute: 200 ms}
+scheme: {kind: fedavg, rounds: 100, cohort: 100}
+topology: {kind: hexagonal, base_stations: 7}
+devices: {count: 1000, profile: phone}
+network:
+  kind: fluid
+  uplink: {rate: 20 Mbit/s, spread: 0.5}
+  downlink: {rate: 50 Mbit/s, spread: 0.5}
+  backhaul: {rate: 1 Gbit/s}
+"""
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("arguments", [("million", "--short"), ("plain.yaml",)], ids=["million", "plain"])
+def test_so_is_that_of_the_network_alone(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """Each in a process of its own, which has loaded nothing before: the best of three."""
+    (tmp_path / "plain.yaml").write_text(PLAIN)
+    told_s, took_s = (
+        min(commands.netfed("run", *arguments, *more, "--json", cwd=tmp_path).json["wall_s"] for _ in range(3))
+        for more in (["--dry-run"], [])
+    )
+    print(f"\nforeseen {told_s:.2f} s, took {took_s:.2f} s")
+    assert took_s / 2 < told_s < 2 * took_s
+
+
+def test_where_nothing_is_computed_the_time_is_that_of_the_events_and_of_their_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("time.perf_counter", lambda: 5.0)
+    short, long = (forecast(loads(PLAIN, "plain.yaml", sets=[f"scheme.rounds={rounds}"])) for rounds in (1, 5))
+    assert (short.updates["selected"], long.updates["selected"]) == (100, 500)
+    assert short.wall_s == pytest.approx(0.142)
+    assert long.wall_s == pytest.approx(0.150)
 
 
 def test_the_command_leaves_nothing_behind(netfed: Netfed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

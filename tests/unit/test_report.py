@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from netfed.manifest import problems
+from netfed.progress import Progress
 from netfed.report import page
-from tests.recorded import EVENTS, ROUNDS, SUMMARY, link, lost, record, transfer
+from tests.recorded import EVENTS, ROUNDS, SUMMARY, link, lost, participation, record, transfer
 from tests.unit.conftest import Netfed
 
 
@@ -86,11 +88,51 @@ def test_names_from_files_are_text_wherever_they_stand(tmp_path: Path) -> None:
     assert "\\u003cbr" in html
 
 
+def panels(html: str) -> dict[str, bool]:
+    """The charts of a page, in order, and whether each has a row for itself."""
+    tags = Reader(html).tags
+    wide = [attributes.get("class") == "wide" for tag, attributes in tags if tag == "figure"]
+    names = [str(attributes["id"]) for tag, attributes in tags if tag == "div" and "id" in attributes]
+    return dict(zip(names, wide, strict=True))
+
+
 def test_a_run_that_has_only_begun_has_a_report_too(tmp_path: Path) -> None:
-    text = Reader(page(record(tmp_path, [], [], None))).text
+    html = page(record(tmp_path, [], [], None))
+    text = Reader(html).text
     assert "state running" in text
-    assert "No round has been evaluated yet." in text
-    assert "Nothing is recorded yet." in text
+    assert text.count("No round has been evaluated yet.") == 1
+    assert text.count("Nothing is recorded yet.") == 1
+    assert panels(html) == {}
+
+
+LOOKS = [link(2, "uplink", 0.0, 9.0, 0.2)]
+COSTS = {"time": False, "bytes": False, "energy": False}
+
+
+def test_charts_stand_two_in_a_row_but_for_those_of_time(tmp_path: Path) -> None:
+    html = page(record(tmp_path, ROUNDS, [*LOOKS, *EVENTS]))
+    assert panels(html) == {**COSTS, "losses": False, "utilisation": True, "timeline": True}
+
+
+def test_where_nothing_was_lost_or_measured_that_is_said_and_no_place_is_kept(tmp_path: Path) -> None:
+    html = page(record(tmp_path, ROUNDS, participation(1, 20.0)))
+    assert panels(html) == {**COSTS, "energy": True, "timeline": True}
+    assert "Nothing was lost. " in Reader(html).text
+    assert "How busy links were was not recorded (network.meter)." in Reader(html).text
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_where_nothing_is_evaluated_nothing_is_said_of_it(tmp_path: Path, finished: bool) -> None:
+    rounds = [{**row, "accuracy": None} for row in ROUNDS]
+    nothing = {"metric": {"name": "accuracy", "first": None, "last": None, "best": None}, "references": {}}
+    results = record(tmp_path, rounds, [*LOOKS, *EVENTS], {**SUMMARY, **nothing})
+    progress = asdict(Progress(2, 4, 180.0, ("accuracy", None), bits=0, lost=0, trained=0, torch_s=0.0))
+    html = page(
+        results if finished else replace(results, summary=None, status={**results.status, "progress": progress})
+    )
+    assert panels(html) == {"losses": True, "utilisation": True, "timeline": True}
+    assert "evaluated" not in Reader(html).text
+    assert "accuracy" not in Reader(html).text
 
 
 def test_the_command_writes_it_beside_the_run_or_where_it_is_told(netfed: Netfed, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 from simpy import Environment, Event
 
 from netfed.network.cell import Cell, RateClass, fine
-from netfed.network.medium import Dedicated, Flow
+from netfed.network.dedicated import Dedicated
+from netfed.network.medium import Flow
 from netfed.network.virtual_time import VirtualClock
 
 

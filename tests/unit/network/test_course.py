@@ -7,8 +7,8 @@ from simpy import Environment
 
 from netfed.network.background import Constant, DailyCurve
 from netfed.network.course import Course, Courses
+from netfed.network.dedicated import Dedicated
 from netfed.network.flows import Shared
-from netfed.network.medium import Dedicated
 from netfed.network.outages import Random, Scheduled
 from netfed.streams import Streams
 

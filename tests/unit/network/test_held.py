@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simpy import Environment, Event
 
+from netfed.network.dedicated import Dedicated
 from netfed.network.flows import Meshed, Shared
-from netfed.network.medium import Dedicated, Flow, Medium
+from netfed.network.medium import Flow, Medium
 from tests.conftest import LOSSY, Play
 
 RATES = st.sampled_from([1e6, 3e6, 7e6, 20e6, 50e6])

@@ -7,8 +7,9 @@ import pytest
 from simpy import Environment
 
 from netfed.errors import SimulationError
+from netfed.network.dedicated import Dedicated
 from netfed.network.flows import Shared
-from netfed.network.medium import Dedicated, Medium
+from netfed.network.medium import Medium
 
 MEDIA = [Dedicated, Shared]
 
@@ -59,22 +60,6 @@ def test_no_bits_take_no_time(make: Callable[..., Medium]) -> None:
     env = Environment()
     medium = make(env, 1e6)
     env.run(until=medium.start(0, 1e6).finished)
-    assert env.now == 0.0
-
-
-def test_dedicated_flows_do_not_meet() -> None:
-    env = Environment()
-    medium = Dedicated(env, 15.0)
-    env.run(until=medium.start(100, 10.0).finished & medium.start(100, 10.0).finished)
-    assert env.now == 10.0
-
-
-def test_infinite_rates_are_instant() -> None:
-    env = Environment()
-    medium = Dedicated(env, math.inf)
-    flow = medium.start(100, math.inf)
-    assert flow.sent_bits == 100
-    env.run(until=flow.finished)
     assert env.now == 0.0
 
 

@@ -18,8 +18,9 @@ from netfed.errors import ScenarioError
 from netfed.network import meter as meters
 from netfed.network.background import Constant
 from netfed.network.cellular import Cellular
+from netfed.network.dedicated import Dedicated
 from netfed.network.flows import Meshed, Shared
-from netfed.network.medium import Dedicated, Medium
+from netfed.network.medium import Medium
 from netfed.network.meter import Meter
 from netfed.network.network import Network
 from netfed.network.outages import Scheduled
