@@ -52,19 +52,20 @@ class Buildings:
     Attributes:
         indoor: Share of devices in buildings; 80 % in 3GPP's urban evaluations (table 7.2-1).
         high_loss: Share of these whose building has large windows of coated glass; the others have small, plain ones.
+            null: a half, and none where 3GPP knows low-loss buildings only, as in ``rma`` (clause 7.4.3.1).
         in_car: Share of devices in cars.
         loss: ``materials`` counts glass and concrete (tables 7.4.3-1 and 7.4.3-2); ``36.873`` is the 20 dB of
             3GPP TR 36.873 for a carrier below 6 GHz (table 7.4.3-3).
     """
 
     indoor: Fraction = 0.0
-    high_loss: Fraction = 0.5
+    high_loss: Fraction | None = None
     in_car: Fraction = 0.0
     loss: Literal["materials", "36.873"] = "materials"
 
     def __post_init__(self) -> None:
         for name in ("indoor", "high_loss", "in_car"):
-            if not 0 <= getattr(self, name) <= 1:
+            if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise ValueError(f"{name} must be from 0 to 1")
         if self.indoor + self.in_car > 1:
             raise ValueError("indoor and in_car add up to more than 1")
@@ -77,6 +78,11 @@ class Buildings:
         """
         if (self.indoor or self.in_car) and propagation.indoors is None:
             raise ValueError(f"indoor and in_car must be 0: {propagation.kind} has no outer walls")
+        if self.high_loss and propagation.walls and "high-loss" not in propagation.walls:
+            raise ValueError(
+                f"high_loss must be 0, or left out: {propagation.kind} has low-loss buildings only"
+                " (3GPP TR 38.901, clause 7.4.3.1)"
+            )
         if self.loss == "36.873" and frequency_hz >= 6e9:
             raise ValueError("loss: 36.873 is for carriers below 6 GHz; write materials")
 
@@ -100,7 +106,7 @@ class Buildings:
         depth_m = np.minimum(streams.uniform("radio/depth", ids, 0), streams.uniform("radio/depth", ids, 1))
         depth_m *= propagation.deepest_m
         normal = streams.normal("radio/penetration", ids)
-        high = streams.uniform("radio/coated-glass", ids) < self.high_loss
+        high = streams.uniform("radio/coated-glass", ids) < self._high_loss(propagation)
         wall_db = np.where(high, _HIGH_LOSS.through_db(frequency_hz), _LOW_LOSS.through_db(frequency_hz))
         wall_db += np.where(high, _HIGH_LOSS.sigma_db, _LOW_LOSS.sigma_db) * normal
         if self.loss == "36.873":
@@ -114,6 +120,11 @@ class Buildings:
             np.where(indoor, depth_m, 0.0).astype(np.float32),
             penetration_db.astype(np.float32),
         )
+
+    def _high_loss(self, propagation: Propagation) -> float:
+        if self.high_loss is not None:
+            return self.high_loss
+        return 0.5 if "high-loss" in propagation.walls else 0.0
 
 
 class _Wall(NamedTuple):

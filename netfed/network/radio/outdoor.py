@@ -36,6 +36,7 @@ class _TwoSlopes(Propagation):
     behind_db: ClassVar[tuple[float, float, float, float]]
     los_distance_m: ClassVar[float]
     farthest_m = 5000.0
+    walls = ("low-loss", "high-loss")
     floors = (4, 8)
     deepest_m = 25.0
 
@@ -230,6 +231,7 @@ class RuralMacro(_OverRoofs, kind="rma"):
     los = Shadowing(4.0, 37.0)
     nlos = Shadowing(8.0, 120.0)
     indoors = Shadowing(8.0, 120.0)
+    walls = ("low-loss",)
 
     @property
     def state_correlation_m(self) -> float:
@@ -269,6 +271,7 @@ class SuburbanMacro(_OverRoofs, kind="sma"):
     los = Shadowing(4.0, 40.0)
     nlos = Shadowing(8.0, 50.0)
     indoors = Shadowing(8.0, 50.0)
+    walls = ("low-loss", "high-loss")
     floors = (1, 2)
 
     def __post_init__(self) -> None:

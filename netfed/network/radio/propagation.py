@@ -6,7 +6,7 @@ The kinds are in `outdoor`, `indoor` and `sub_terahertz`. Light to import: array
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from netfed.plugin import Plugin
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[floating[Any]]
+
+Walls = Literal["low-loss", "high-loss"]
+"""What outer walls take, by models of penetration loss: TR 38.901, clause 7.4.3.1."""
 
 LIGHT_M_PER_S = 299_792_458.0
 
@@ -44,6 +47,7 @@ class Propagation(Plugin):
         los: Shadowing in line of sight (tables 7.4.1-1 and 7.5-6); `los_sigma_db` has it by distance.
         nlos: Without line of sight.
         indoors: Through an outer wall; None if the model has no outer walls.
+        walls: Which outer walls buildings have (clause 7.4.3.1).
         floors: The fewest and the most floors that a building has.
         deepest_m: Farthest from its outer wall that a device may be (clause 7.4.3.1).
         drift_m_per_s: How fast what takes the line of sight away moves past.
@@ -60,6 +64,7 @@ class Propagation(Plugin):
     los: ClassVar[Shadowing]
     nlos: ClassVar[Shadowing]
     indoors: ClassVar[Shadowing | None] = None
+    walls: ClassVar[tuple[Walls, ...]] = ()
     floors: ClassVar[tuple[int, int]] = (1, 1)
     deepest_m: ClassVar[float] = 0.0
     drift_m_per_s: ClassVar[float] = 0.0
