@@ -54,14 +54,15 @@ class Buildings:
         high_loss: Share of these whose building has large windows of coated glass; the others have small, plain ones.
             null: a half, and none where 3GPP knows low-loss buildings only, as in ``rma`` (clause 7.4.3.1).
         in_car: Share of devices in cars.
-        loss: ``materials`` counts glass and concrete (tables 7.4.3-1 and 7.4.3-2); ``36.873`` is the 20 dB of
-            3GPP TR 36.873 for a carrier below 6 GHz (table 7.4.3-3).
+        loss: ``materials`` counts glass and concrete (tables 7.4.3-1 and 7.4.3-2); ``tr-36.873`` is the model that is
+            compatible with 3GPP TR 36.873, for ``uma`` and ``umi`` below 6 GHz: every wall takes 20 dB, and devices are
+            anywhere up to 25 m behind it (table 7.4.3-3).
     """
 
     indoor: Fraction = 0.0
     high_loss: Fraction | None = None
     in_car: Fraction = 0.0
-    loss: Literal["materials", "36.873"] = "materials"
+    loss: Literal["materials", "tr-36.873"] = "materials"
 
     def __post_init__(self) -> None:
         for name in ("indoor", "high_loss", "in_car"):
@@ -83,8 +84,11 @@ class Buildings:
                 f"high_loss must be 0, or left out: {propagation.kind} has low-loss buildings only"
                 " (3GPP TR 38.901, clause 7.4.3.1)"
             )
-        if self.loss == "36.873" and frequency_hz >= 6e9:
-            raise ValueError("loss: 36.873 is for carriers below 6 GHz; write materials")
+        if self.loss == "tr-36.873":
+            if "tr-36.873" not in propagation.walls:
+                raise ValueError(f"loss: tr-36.873 is for uma and umi, not for {propagation.kind}; write materials")
+            if frequency_hz >= 6e9:
+                raise ValueError("loss: tr-36.873 is for carriers below 6 GHz; write materials")
 
     def surround(self, ids: Ints, propagation: Propagation, frequency_hz: float, streams: Streams) -> Surroundings:
         """Return what is around each device: drawn by its id, whoever else there is.
@@ -103,14 +107,15 @@ class Buildings:
         fewest, most = propagation.floors
         floors = fewest + np.floor(streams.uniform("radio/floors", ids) * (most - fewest + 1))
         floor = np.floor(streams.uniform("radio/floor", ids) * floors)
-        depth_m = np.minimum(streams.uniform("radio/depth", ids, 0), streams.uniform("radio/depth", ids, 1))
-        depth_m *= propagation.deepest_m
+        depth_m = propagation.deepest_m * streams.uniform("radio/depth", ids, 0)
         normal = streams.normal("radio/penetration", ids)
         high = streams.uniform("radio/coated-glass", ids) < self._high_loss(propagation)
         wall_db = np.where(high, _HIGH_LOSS.through_db(frequency_hz), _LOW_LOSS.through_db(frequency_hz))
         wall_db += np.where(high, _HIGH_LOSS.sigma_db, _LOW_LOSS.sigma_db) * normal
-        if self.loss == "36.873":
+        if self.loss == "tr-36.873":
             wall_db = np.full(len(ids), _WALL_OF_36873_DB)
+        else:
+            depth_m = np.minimum(depth_m, propagation.deepest_m * streams.uniform("radio/depth", ids, 1))
         penetration_db = np.where(indoor, wall_db + _DB_PER_M_INSIDE * depth_m, 0.0)
         penetration_db = np.where(in_car, _CAR_DB + _CAR_SIGMA_DB * normal, penetration_db)
         return Surroundings(

@@ -36,7 +36,7 @@ class _TwoSlopes(Propagation):
     behind_db: ClassVar[tuple[float, float, float, float]]
     los_distance_m: ClassVar[float]
     farthest_m = 5000.0
-    walls = ("low-loss", "high-loss")
+    walls = ("low-loss", "high-loss", "tr-36.873")
     floors = (4, 8)
     deepest_m = 25.0
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[floating[Any]]
 
-Walls = Literal["low-loss", "high-loss"]
+Walls = Literal["low-loss", "high-loss", "tr-36.873"]
 """What outer walls take, by models of penetration loss: TR 38.901, clause 7.4.3.1."""
 
 LIGHT_M_PER_S = 299_792_458.0
