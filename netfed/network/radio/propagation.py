@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
+from netfed.network.radio.absorption import oxygen_db_per_m
 from netfed.plugin import Plugin
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Propagation(Plugin):
         device_height: Outdoors, and on the ground floor.
         source: Where the path loss comes from: standard, clause and table.
         los_source: Where the probability of line of sight does.
+        absorption_source: Where what the air absorbs does.
         spacing_m: Between neighbouring base stations in 3GPP's evaluations.
         nearest_m: A device is no closer to a base station in 3GPP's evaluations.
         frequencies_hz: Where the model is valid.
@@ -57,6 +59,7 @@ class Propagation(Plugin):
     device_height: float
     source: ClassVar[str]
     los_source: ClassVar[str] = "3GPP TR 38.901, table 7.4.2-1"
+    absorption_source: ClassVar[str] = "oxygen: 3GPP TR 38.901, table 7.6.1-1"
     spacing_m: ClassVar[float]
     nearest_m: ClassVar[float] = 0.0
     frequencies_hz: ClassVar[tuple[float, float]] = (0.5e9, 100e9)
@@ -112,8 +115,8 @@ class Propagation(Plugin):
         raise NotImplementedError
 
     def absorption_db_per_m(self, frequency_hz: float) -> float:
-        """Return what air takes besides: nothing that counts, where it is not said."""
-        return 0.0
+        """Return what air takes besides: oxygen does, between 52 and 68 GHz."""
+        return oxygen_db_per_m(frequency_hz)
 
     def check_frequency(self, frequency_hz: float) -> None:
         """Refuse a carrier that the model is not valid for.

@@ -45,6 +45,7 @@ class SubTerahertz(Propagation, kind="sub-thz"):
     people_radius: Meters = 0.3
     source = "Friis; Rec. ITU-R P.525"
     los_source = "Gapeyenko et al., arXiv:1604.04743"
+    absorption_source = "Rec. ITU-R P.676-12"
     spacing_m = 20.0
     frequencies_hz = (100e9, 300e9)
     farthest_m = 200.0

@@ -76,12 +76,26 @@ def test_a_budget_adds_up_to_the_gain(places: np.ndarray, devices: Surroundings,
     for device, cell in ((0, 0), (1, 5), (17, 20), (18, 9), (19, 9)):
         terms = {term.name: term for term in asked.budget(places[device], devices.of(slice(device, device + 1)), cell)}
         assert terms["gain"].value == gains_db[device, cell]
-        losses_db = sum(terms[name].value for name in ("path loss", "shadowing", "walls or car", "absorption"))
+        losses_db = sum(terms[name].value for name in ("path loss", "shadowing", "walls or car"))
         assert terms["antenna gain"].value - losses_db == pytest.approx(terms["gain"].value, abs=1e-3)
         assert terms["distance along the ground"].value == pytest.approx(
             np.linalg.norm(places[device] - sites_m(7)[cell // 3]), abs=1e-2
         )
         assert all(term.source and term.unit in {"m", "dB", ""} for term in terms.values())
+
+
+def test_a_budget_has_absorption_where_air_absorbs(places: np.ndarray, devices: Surroundings) -> None:
+    """15 dB/km at 60 GHz: 3GPP TR 38.901, table 7.6.1-1."""
+    budgets = {}
+    for frequency_hz in (51e9, 60e9):
+        radio = Channel(UMA, Sectors(), sites_m(7), frequency_hz, Streams(1))
+        budgets[frequency_hz] = {term.name: term for term in radio.budget(places[17], devices.of(slice(17, 18)), 20)}
+    assert "absorption" not in budgets[51e9]
+    terms = budgets[60e9]
+    assert terms["absorption"].value == pytest.approx(0.015 * terms["distance between antennas"].value)
+    assert terms["absorption"].source == "oxygen: 3GPP TR 38.901, table 7.6.1-1"
+    losses_db = sum(terms[name].value for name in ("path loss", "shadowing", "walls or car", "absorption"))
+    assert terms["antenna gain"].value - losses_db == pytest.approx(terms["gain"].value, abs=1e-3)
 
 
 def test_line_of_sight_ends_at_the_outer_wall(places: np.ndarray, devices: Surroundings) -> None:
