@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Floats = NDArray[floating[Any]]
     Ints = NDArray[integer[Any]]
 
-_FLOOR_M = 3.0
+FLOOR_M = 3.0
 
 
 class Surroundings(NamedTuple):
@@ -120,7 +120,7 @@ class Buildings:
         penetration_db = np.where(in_car, _CAR_DB + _CAR_SIGMA_DB * normal, penetration_db)
         return Surroundings(
             ids,
-            np.where(indoor, _FLOOR_M * floor, 0.0).astype(np.float32) + np.float32(propagation.device_height),
+            np.where(indoor, FLOOR_M * floor, 0.0).astype(np.float32) + np.float32(propagation.device_height),
             indoor,
             np.where(indoor, depth_m, 0.0).astype(np.float32),
             penetration_db.astype(np.float32),

@@ -128,6 +128,15 @@ class Channel:
             Term("probability of line of sight", of_site(links.los_probability), "", model.los_source),
             Term("line of sight", of_site(links.los), "", "3GPP TR 38.901, clause 7.6.3.3"),
             Term("path loss", of_site(links.path_loss_db), "dB", model.source),
+            *(
+                Term(f"{excess.of} out of range", excess.value_m, "m", f"path loss holds for {excess.range}")
+                for excess in model.validity.excesses(
+                    of_site(links.distance_m),
+                    model.base_station_height,
+                    float(device.height_m[0]),
+                    bool(links.los[site, 0]),
+                )
+            ),
             Term("shadowing", of_site(links.shadowing_db), "dB", "3GPP TR 38.901, clause 7.4.4 and table 7.5-6"),
             Term("walls or car", float(device.penetration_db[0]), "dB", "3GPP TR 38.901, clause 7.4.3"),
             *([absorption] if self._absorption_db_per_m else []),

@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from netfed.network.radio.absorption import oxygen_db_per_m
+from netfed.network.radio.validity import Validity
 from netfed.plugin import Plugin
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Propagation(Plugin):
         spacing_m: Between neighbouring base stations in 3GPP's evaluations.
         nearest_m: A device is no closer to a base station in 3GPP's evaluations.
         frequencies_hz: Where the model is valid.
-        farthest_m: How far it is.
+        validity: How far it is, and between which heights.
         reflects_above_m: From this height on, a device may see more than the ground reflect (`environment_height_m`).
         los: Shadowing in line of sight (tables 7.4.1-1 and 7.5-6); `los_sigma_db` has it by distance.
         nlos: Without line of sight.
@@ -63,7 +64,7 @@ class Propagation(Plugin):
     spacing_m: ClassVar[float]
     nearest_m: ClassVar[float] = 0.0
     frequencies_hz: ClassVar[tuple[float, float]] = (0.5e9, 100e9)
-    farthest_m: ClassVar[float]
+    validity: ClassVar[Validity] = Validity()
     los: ClassVar[Shadowing]
     nlos: ClassVar[Shadowing]
     indoors: ClassVar[Shadowing | None] = None

@@ -48,7 +48,6 @@ class SubTerahertz(Propagation, kind="sub-thz"):
     absorption_source = "Rec. ITU-R P.676-12"
     spacing_m = 20.0
     frequencies_hz = (100e9, 300e9)
-    farthest_m = 200.0
     los = Shadowing(0.0, 1.0)
     nlos = Shadowing(0.0, 1.0)
     drift_m_per_s = 1.0
