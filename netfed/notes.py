@@ -1,25 +1,67 @@
-"""Keys that a scenario gives though they cannot matter in it: no mistake, but worth a word."""
+"""Keys that cannot matter in a scenario, or that take a model beyond its range: no mistake, but worth a word."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from netfed.codecs.qsgd import QSGD
 from netfed.errors import printable
 from netfed.network.availability import Windows
+from netfed.network.cellular import Cellular
+from netfed.network.radio.buildings import FLOOR_M
 from netfed.scenario import LEARNING, Reading, Scenario
 from netfed.schemes.fedavg import FedAvg
 from netfed.task import Classification, Nothing
 
+_PROPAGATION = "network.propagation"
+_NEAR = 0.01
+"""Share of devices that may be too near to a base station without a word: a few always are."""
+
 
 def notes(reading: Reading) -> list[str]:
-    """Return a line for each key that was written and cannot matter: ``file:line:col: key: why``."""
+    """Return a line for each key that is worth a word: ``file:line:col: key: why``.
+
+    It cannot matter, and was written; or the propagation does not hold for it: of a default it is the propagation that
+    is noted.
+    """
     found = []
     for key, why in idle(reading.scenario):
         node = reading.document.find(key.split("."))
         if node is not None:
             found.append((node.position(()), f"{key}: {why}"))
+    for key, why in out_of_range(reading.scenario):
+        written = key if reading.document.find(key.split(".")) is not None else _PROPAGATION
+        node = reading.document.find(written.split("."))
+        if node is not None:
+            found.append((node.position(()), f"{written}: {why}"))
     return [printable(f"{mark}: {note}") for mark, note in sorted(found)]
+
+
+def out_of_range(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Yield each key that takes a cellular network to where its propagation does not hold, and how."""
+    network, spacing_m = scenario.network, scenario.topology.spacing
+    if not isinstance(network, Cellular):
+        return
+    model = network.propagation
+    validity, kind = model.validity, model.kind
+    floors = model.floors[1] if network.buildings.indoor > 0 else 1
+    tallest_m = model.device_height + FLOOR_M * (floors - 1)
+    edge_m = spacing_m / math.sqrt(3)
+    for excess in validity.excesses(edge_m, model.base_station_height, tallest_m, los=False):
+        holds = f"{kind} holds for {excess.range}"
+        if excess.of == "base station height":
+            yield f"{_PROPAGATION}.base_station_height", holds
+        elif excess.of == "device height":
+            yield f"{_PROPAGATION}.device_height", f"devices are up to {tallest_m:g} m high: {holds}"
+        elif excess.value_m > excess.most_m:
+            yield "topology.spacing", f"devices are up to {excess.value_m:.0f} m away: {holds}"
+    hexagon_m2 = spacing_m**2 * math.sqrt(3) / 2
+    blind_m = validity.blind_m(model.base_station_height - model.device_height)
+    near = min(math.pi * blind_m**2 / hexagon_m2, 1.0)
+    if near > _NEAR:
+        nearer = f"{near:.0%} of the devices are nearer than {blind_m:.2g} m"
+        yield "topology.spacing", f"{nearer}, from which on {kind} holds"
 
 
 def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:

@@ -100,13 +100,21 @@ class AirInterface:
         ]
 
     def gain_db(self, ids: Ids, now_s: float) -> NDArray[np.float32]:
-        """Return the gain between cells and devices. [device, cell]"""
+        """Return the gain between cells and devices: next to nothing, if a cell is out of order. [device, cell]"""
+        gain_db = self.channel_gain_db(ids, now_s)
+        gain_db[:, self.out_of_order(now_s)] = _SILENCE_DB
+        return gain_db
+
+    def channel_gain_db(self, ids: Ids, now_s: float) -> NDArray[np.float32]:
+        """Return the gain between cells and devices, as if no cell was out of order. [device, cell]"""
         positions_m = self.trajectories.positions_m(ids, now_s)
-        gain_db = self.channel.gain_db(positions_m, self.surroundings.of(ids), now_s)
+        return self.channel.gain_db(positions_m, self.surroundings.of(ids), now_s)
+
+    def out_of_order(self, now_s: float) -> NDArray[np.bool_]:
+        """Return which cells are: they neither send nor receive. [cell]"""
         for outage in self._outages:
             outage.go_to(now_s)
-        gain_db[:, self._silent.any(axis=0)] = _SILENCE_DB
-        return gain_db
+        return np.asarray(self._silent.any(axis=0))
 
     def device_power_w(self, gain: Floats, cells: Ids) -> Floats:
         """Return what devices transmit.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +19,13 @@ from netfed.network.traffic import Direction
 if TYPE_CHECKING:
     from netfed.network.air_interface import AirInterface, Signals
     from netfed.network.cellular import Cellular
+    from netfed.network.multicast import Multicast
     from netfed.network.network import Network
 
 Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.int64]
 
+_LEAST_SINR = 1e-30
 _DIRECTIONS: tuple[Direction, ...] = ("downlink", "uplink")
 
 
@@ -97,18 +101,46 @@ class CellLoad:
             others = np.full(self._air.cells, self._others_share)
             self.interference_w += uplink_interference_w(self._air.crowd_w, others)
 
-    def measure_diversity(self, signals: Signals) -> None:
-        """Take for each cell's gain by scheduling that of as many users as have something to send there."""
+    def measure_diversity(self, ids: Ids, signals: Signals) -> None:
+        """Take for each cell's gain by scheduling that of those who have something to send there, at their SINR.
+
+        Args:
+            ids: Active devices. [device]
+            signals: Of them.
+        """
+        if self._kind.scheduler == "round-robin":
+            return
         received: dict[Direction, Floats] = {"downlink": signals.down, "uplink": signals.up}
         for direction, sinr in received.items():
-            users = np.zeros(self._air.cells)
-            for transfer in self._network.transfers:
-                if transfer.way.direction == direction and transfer.flow.left_bits is None:
-                    users[transfer.way.base_station * self._kind.cells + transfer.sector] += 1
-            if direction == "downlink":
-                for multicast in self._network.multicasts.under_way:
-                    users[multicast.way.base_station * self._kind.cells + multicast.sector] += 1
-            self.diversity[direction] = scheduling_gain(self._kind.scheduler, users, max(float(np.median(sinr)), 1e-30))
+            of_users = self._sinr_of_users(direction, dict(zip(ids.tolist(), sinr.tolist(), strict=True)))
+            users, typical = np.zeros(self._air.cells), np.ones(self._air.cells)
+            for cell, values in of_users.items():
+                users[cell], typical[cell] = len(values), max(median(values), _LEAST_SINR)
+            self.diversity[direction] = scheduling_gain(self._kind.scheduler, users, typical)
+
+    def _sinr_of_users(self, direction: Direction, sinr: dict[int, float]) -> dict[int, list[float]]:
+        """Return the SINR of each that the scheduler of a cell chooses among: a multicast has that of its worst.
+
+        Args:
+            direction: Of what there is to send.
+            sinr: By device.
+
+        Returns:
+            By cell.
+        """
+        of_users: dict[int, list[float]] = {}
+        for transfer in self._network.transfers:
+            if transfer.way.direction == direction and transfer.flow.left_bits is None:
+                cell = transfer.way.base_station * self._kind.cells + transfer.sector
+                of_users.setdefault(cell, []).append(sinr[transfer.device.id])
+        worst: dict[Multicast, float] = {}
+        if direction == "downlink":
+            for device_id, listener in self._network.multicasts.listeners.items():
+                worst[listener.multicast] = min(sinr[device_id], worst.get(listener.multicast, math.inf))
+        for multicast, least in worst.items():
+            cell = multicast.way.base_station * self._kind.cells + multicast.sector
+            of_users.setdefault(cell, []).append(least)
+        return of_users
 
     def _everywhere(self, value: float) -> dict[Direction, NDArray[np.float64]]:
         return {direction: np.full(self._air.cells, value) for direction in _DIRECTIONS}

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netfed.network.link_adaptation.harq import mean_submissions, mean_transmissions
 from netfed.network.radio.channel import Term
@@ -13,38 +14,78 @@ from netfed.network.radio.power import dbm, decibels, linear, watts
 from netfed.network.traffic import Direction
 
 if TYPE_CHECKING:
-    from netfed.network.air_interface import AirInterface
+    from netfed.network.air_interface import AirInterface, Ids
     from netfed.network.radio_access import RadioAccess
 
 
 def terms(radio: RadioAccess, device_id: int, now_s: float) -> list[Term]:
     """Return what the rates of a device would be made of, if it were alone with what loads the cells anyway.
 
+    Where all cells are out of order, it is the budget of the one that would serve, up to its gain.
+
     Args:
         radio: In which nobody takes part yet.
         device_id: Whose.
         now_s: At what simulated time.
     """
+    air, ids = radio.air, np.array([device_id])
+    channel_db, silent = air.channel_gain_db(ids, now_s), air.out_of_order(now_s)
+    strongest = int(np.argmax(channel_db))
+    cell = strongest if silent.all() else int(np.argmax(air.gain_db(ids, now_s)))
+    (position_m,) = air.trajectories.positions_m(ids, now_s)
+    base_station, sector = divmod(cell, radio.sectors)
+    which = "would serve if it was in order" if silent.all() else "strongest cell: 3GPP TS 38.304, clause 5.2.3"
+    return [
+        Term("base station", base_station, "", which),
+        Term("sector", sector, "", ""),
+        *_outage_terms(radio.sectors, strongest, silent),
+        Term("east", float(position_m[0]), "m", ""),
+        Term("north", float(position_m[1]), "m", ""),
+        *air.channel.budget(position_m, air.surroundings.of(ids), cell, now_s),
+        *(_unserved_terms() if silent.all() else _served_terms(radio, ids, now_s)),
+    ]
+
+
+def _outage_terms(sectors: int, strongest: int, silent: NDArray[np.bool_]) -> list[Term]:
+    """Return which cells the device does without.
+
+    Args:
+        sectors: Of a base station.
+        strongest: Cell, if none was out of order.
+        silent: Which are. [cell]
+    """
+    count = int(silent.sum())
+    if not silent[strongest]:
+        return [Term("cells out of order", count, "", "network.outages: weaker than this one")] if count else []
+    base_station, sector = divmod(strongest, sectors)
+    what = f"network.outages: base station {base_station}, sector {sector}, would be the strongest"
+    return [Term("cells out of order", count, "", "network.outages: all" if silent.all() else what)]
+
+
+def _unserved_terms() -> list[Term]:
+    return [Term(f"rate, {way}", 0.0, "bit/s", "no cell serves it: network.outages") for way in ("down", "up")]
+
+
+def _served_terms(radio: RadioAccess, ids: Ids, now_s: float) -> list[Term]:
+    """Return what follows from the gain of the cell that serves a device.
+
+    Args:
+        radio: In which nobody takes part yet.
+        ids: Of the device. [1]
+        now_s: At what simulated time.
+    """
     air, load, carrier = radio.air, radio.load, radio.air.carrier
-    ids = np.array([device_id])
     gain_db = air.gain_db(ids, now_s)
     gain, cells = linear(gain_db), np.argmax(gain_db, axis=1)
     load.begin(now_s)
     load.measure_interference(gain, cells)
     signals = air.signals(gain, cells, load.share["downlink"], load.interference_w)
     power_w = air.device_power_w(gain, cells)
-    (cell,), (position_m,) = cells.tolist(), air.trajectories.positions_m(ids, now_s)
-    base_station, sector = divmod(cell, radio.sectors)
     beam_db = 10 * math.log10(carrier.beam_gain)
-    served_gain = gain[0, cell] * carrier.beam_gain
+    served_gain = gain[0, cells[0]] * carrier.beam_gain
     down_w = served_gain * watts(carrier.transmit_power) / max(signals.down[0], 1e-30)
     up_w = served_gain * power_w[0] / max(signals.up[0], 1e-30)
     return [
-        Term("base station", base_station, "", "strongest cell: 3GPP TS 38.304, clause 5.2.3"),
-        Term("sector", sector, "", ""),
-        Term("east", float(position_m[0]), "m", ""),
-        Term("north", float(position_m[1]), "m", ""),
-        *air.channel.budget(position_m, air.surroundings.of(ids), cell, now_s),
         Term("gain of beams", beam_db, "dB", "columns of antennas, and the device's"),
         Term("transmit power, down", carrier.transmit_power, "dBm", "carrier.transmit_power"),
         Term("noise, down", dbm(air.noise_w["downlink"]), "dBm", "-174 dBm/Hz and carrier.device_noise_figure"),

@@ -114,7 +114,7 @@ class RadioAccess:
         if len(changes.ids):
             cells = self._serving.cell(ids)
             signals = self._signals(gain, cells)
-        self.load.measure_diversity(signals)
+        self.load.measure_diversity(ids, signals)
         self._serve(ids, cells, signals)
         self._change_cells(changes)
         for transfer in self._network.transfers:
@@ -127,10 +127,11 @@ class RadioAccess:
 
     def _serve(self, ids: Ids, cells: Ids, signals: Signals) -> None:
         """Give devices their cells and rates. Who gains by scheduling does so on the resource blocks that it is on."""
-        population = self._network.population
+        population, ladders = self._network.population, self.air.ladders
+        gain_down, gain_up = (self.load.diversity[direction][cells] for direction in ("downlink", "uplink"))
         population.base_station[ids], population.sector[ids] = np.divmod(cells, self.sectors)
-        population.rate_down_bps[ids] = signals.down_bps * self.load.diversity["downlink"][cells]
-        population.rate_up_bps[ids] = signals.up_bps * self.load.diversity["uplink"][cells]
+        population.rate_down_bps[ids] = ladders["downlink"].scheduled_bps(signals.down_bps, 1.0, gain_down)
+        population.rate_up_bps[ids] = ladders["uplink"].scheduled_bps(signals.up_bps, signals.allocation_up, gain_up)
         population.allocation_up[ids] = signals.allocation_up
 
     def _change_cells(self, changes: Changes) -> None:

@@ -38,6 +38,61 @@ def test_a_default_is_not_noted(tmp_path: Path) -> None:
     assert noted(tmp_path, "task.split.cloud=0") == []
 
 
+RANGE = "network={kind: cellular, propagation: %s, carrier: fr1-3500mhz, backhaul: {rate: 1 Gbit/s}}"
+SPACING = "topology={kind: hexagonal, spacing: %s}"
+
+
+@pytest.mark.parametrize(
+    ("propagation", "spacing", "key", "why"),
+    [
+        ("uma", "9 km", "topology.spacing", "devices are up to 5196 m away: uma holds for 10 m to 5000 m"),
+        ("rma", "9 km", "topology.spacing", "devices are up to 5196 m away: rma holds for 10 m to 5000 m"),
+        ("inh", "300 m", "topology.spacing", "devices are up to 173 m away: inh holds for 1 m to 150 m"),
+        ("inh", "", "network.propagation", "devices are up to 289 m away: inh holds for 1 m to 150 m"),
+        ("umi", "50 m", "topology.spacing", "15% of the devices are nearer than 10 m, from which on umi holds"),
+        (
+            "{kind: inf-dl, device_height: 1 m}",
+            "6 m",
+            "topology.spacing",
+            "8% of the devices are nearer than 0.87 m",
+        ),
+        (
+            "{kind: uma, base_station_height: 60 m}",
+            "500 m",
+            "network.propagation.base_station_height",
+            "uma holds for 25 m",
+        ),
+        (
+            "{kind: rma, base_station_height: 60 m, device_height: 12 m}",
+            "500 m",
+            "network.propagation.device_height",
+            "devices are up to 12 m high: rma holds for 1 m to 10 m",
+        ),
+        (
+            "{kind: uma, device_height: 2 m}, buildings: {indoor: 0.1}",
+            "500 m",
+            "network.propagation.device_height",
+            "devices are up to 23 m high: uma holds for 1.5 m to 22.5 m",
+        ),
+    ],
+)
+def test_what_takes_a_model_out_of_its_range_is_noted(
+    tmp_path: Path, propagation: str, spacing: str, key: str, why: str
+) -> None:
+    """3GPP TR 38.901, table 7.4.1-1."""
+    lines = noted(tmp_path, RANGE % propagation, *([SPACING % spacing] if spacing else []))
+    (line,) = (line for line in lines if "holds" in line)
+    assert f": {key}: {why}" in line
+
+
+@pytest.mark.parametrize(
+    ("propagation", "spacing"),
+    [("uma", "500 m"), ("umi", "200 m"), ("rma", "8 km"), ("sma", "1299 m"), ("inh", "20 m"), ("inf-dl", "50 m")],
+)
+def test_what_is_in_range_is_not_noted(tmp_path: Path, propagation: str, spacing: str) -> None:
+    assert not any("holds" in line for line in noted(tmp_path, RANGE % propagation, SPACING % spacing))
+
+
 @pytest.mark.parametrize("name", shipped())
 def test_scenarios_that_come_with_netfed_give_nothing_in_vain(name: str) -> None:
     assert notes(read(name)) == []

@@ -91,6 +91,22 @@ class RateLadder:
         allocations: NDArray[np.float64] = self.allocation[np.searchsorted(self.sinr, sinr, side="right")]
         return allocations
 
+    def scheduled_bps(
+        self, rate_bps: NDArray[np.float64], allocation: NDArray[np.float64] | float, gain: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return what rates are worth to a scheduler that sends to devices at their best moments.
+
+        At the best of moments there is no faster way than the last rung: no gain brings a device beyond it, nor one
+        that is on a share of the resource blocks beyond that share of it.
+
+        Args:
+            rate_bps: Of each device at its mean channel. [device]
+            allocation: The share of the resource blocks that it then takes. [device]
+            gain: By which its cell's airtime is worth more, 1 or more (`scheduling_gain`). [device]
+        """
+        most_bps = np.maximum(rate_bps, allocation * self.rate_bps[-1])
+        return np.asarray(np.minimum(rate_bps * gain, most_bps))
+
     def rung(self, sinr: float) -> Rung | None:
         """Return how a device transmits; None where it cannot."""
         reached = int(np.searchsorted(self.sinr, np.float32(sinr), side="right"))

@@ -1,4 +1,4 @@
-"""What the air absorbs: water vapour and oxygen, which count above 100 GHz."""
+"""What the air absorbs: oxygen about 60 GHz, and oxygen and water vapour above 100 GHz."""
 
 from __future__ import annotations
 
@@ -53,9 +53,23 @@ Rec. ITU-R P.676-12 (2019), annex 1 (line by line), as the Python package itur 0
 chosen so, a straight line in logarithms is within 3 % of it.
 """
 
+_OXYGEN = (0.0, 1.0, 2.2, 4.0, 6.6, 9.7, 12.6, 14.6, 15.0, 14.6, 14.3, 10.5, 6.8, 3.9, 1.9, 1.0, 0.0)
+"""Loss in dB/km at 52, 53, ... 68 GHz: 3GPP TR 38.901, table 7.6.1-1. Elsewhere up to 100 GHz it has none."""
+
+
+def oxygen_db_per_m(frequency_hz: float) -> float:
+    """Return what oxygen takes up to 100 GHz: 3GPP TR 38.901, clause 7.6.1, a straight line between its points.
+
+    Args:
+        frequency_hz: Up to 100 GHz.
+    """
+    import numpy as np
+
+    return float(np.interp(frequency_hz / 1e9, np.arange(52, 69), _OXYGEN)) / 1000
+
 
 def absorption_db_per_m(frequency_hz: float) -> float:
-    """Return the specific attenuation of air at sea level.
+    """Return the specific attenuation of air at sea level above 90 GHz.
 
     Args:
         frequency_hz: From 90 to 310 GHz.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Floats = NDArray[floating[Any]]
     Ints = NDArray[integer[Any]]
 
-_FLOOR_M = 3.0
+FLOOR_M = 3.0
 
 
 class Surroundings(NamedTuple):
@@ -52,19 +52,21 @@ class Buildings:
     Attributes:
         indoor: Share of devices in buildings; 80 % in 3GPP's urban evaluations (table 7.2-1).
         high_loss: Share of these whose building has large windows of coated glass; the others have small, plain ones.
+            null: a half, and none where 3GPP knows low-loss buildings only, as in ``rma`` (clause 7.4.3.1).
         in_car: Share of devices in cars.
-        loss: ``materials`` counts glass and concrete (tables 7.4.3-1 and 7.4.3-2); ``36.873`` is the 20 dB of
-            3GPP TR 36.873 for a carrier below 6 GHz (table 7.4.3-3).
+        loss: ``materials`` counts glass and concrete (tables 7.4.3-1 and 7.4.3-2); ``tr-36.873`` is the model that is
+            compatible with 3GPP TR 36.873, for ``uma`` and ``umi`` below 6 GHz: every wall takes 20 dB, and devices are
+            anywhere up to 25 m behind it (table 7.4.3-3).
     """
 
     indoor: Fraction = 0.0
-    high_loss: Fraction = 0.5
+    high_loss: Fraction | None = None
     in_car: Fraction = 0.0
-    loss: Literal["materials", "36.873"] = "materials"
+    loss: Literal["materials", "tr-36.873"] = "materials"
 
     def __post_init__(self) -> None:
         for name in ("indoor", "high_loss", "in_car"):
-            if not 0 <= getattr(self, name) <= 1:
+            if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise ValueError(f"{name} must be from 0 to 1")
         if self.indoor + self.in_car > 1:
             raise ValueError("indoor and in_car add up to more than 1")
@@ -77,8 +79,16 @@ class Buildings:
         """
         if (self.indoor or self.in_car) and propagation.indoors is None:
             raise ValueError(f"indoor and in_car must be 0: {propagation.kind} has no outer walls")
-        if self.loss == "36.873" and frequency_hz >= 6e9:
-            raise ValueError("loss: 36.873 is for carriers below 6 GHz; write materials")
+        if self.high_loss and propagation.walls and "high-loss" not in propagation.walls:
+            raise ValueError(
+                f"high_loss must be 0, or left out: {propagation.kind} has low-loss buildings only"
+                " (3GPP TR 38.901, clause 7.4.3.1)"
+            )
+        if self.loss == "tr-36.873":
+            if "tr-36.873" not in propagation.walls:
+                raise ValueError(f"loss: tr-36.873 is for uma and umi, not for {propagation.kind}; write materials")
+            if frequency_hz >= 6e9:
+                raise ValueError("loss: tr-36.873 is for carriers below 6 GHz; write materials")
 
     def surround(self, ids: Ints, propagation: Propagation, frequency_hz: float, streams: Streams) -> Surroundings:
         """Return what is around each device: drawn by its id, whoever else there is.
@@ -97,23 +107,29 @@ class Buildings:
         fewest, most = propagation.floors
         floors = fewest + np.floor(streams.uniform("radio/floors", ids) * (most - fewest + 1))
         floor = np.floor(streams.uniform("radio/floor", ids) * floors)
-        depth_m = np.minimum(streams.uniform("radio/depth", ids, 0), streams.uniform("radio/depth", ids, 1))
-        depth_m *= propagation.deepest_m
+        depth_m = propagation.deepest_m * streams.uniform("radio/depth", ids, 0)
         normal = streams.normal("radio/penetration", ids)
-        high = streams.uniform("radio/coated-glass", ids) < self.high_loss
+        high = streams.uniform("radio/coated-glass", ids) < self._high_loss(propagation)
         wall_db = np.where(high, _HIGH_LOSS.through_db(frequency_hz), _LOW_LOSS.through_db(frequency_hz))
         wall_db += np.where(high, _HIGH_LOSS.sigma_db, _LOW_LOSS.sigma_db) * normal
-        if self.loss == "36.873":
+        if self.loss == "tr-36.873":
             wall_db = np.full(len(ids), _WALL_OF_36873_DB)
+        else:
+            depth_m = np.minimum(depth_m, propagation.deepest_m * streams.uniform("radio/depth", ids, 1))
         penetration_db = np.where(indoor, wall_db + _DB_PER_M_INSIDE * depth_m, 0.0)
         penetration_db = np.where(in_car, _CAR_DB + _CAR_SIGMA_DB * normal, penetration_db)
         return Surroundings(
             ids,
-            np.where(indoor, _FLOOR_M * floor, 0.0).astype(np.float32) + np.float32(propagation.device_height),
+            np.where(indoor, FLOOR_M * floor, 0.0).astype(np.float32) + np.float32(propagation.device_height),
             indoor,
             np.where(indoor, depth_m, 0.0).astype(np.float32),
             penetration_db.astype(np.float32),
         )
+
+    def _high_loss(self, propagation: Propagation) -> float:
+        if self.high_loss is not None:
+            return self.high_loss
+        return 0.5 if "high-loss" in propagation.walls else 0.0
 
 
 class _Wall(NamedTuple):

@@ -14,6 +14,8 @@ from netfed.units import DecibelMilliwatts, Decibels, Fraction, Hertz
 
 Layers = Annotated[int, Field(ge=1, le=8)]
 
+_TRANSFORM_PRECODED: McsTable = "qam64-transform-precoded"
+
 
 @dataclass(frozen=True)
 class Carrier(Plugin):
@@ -37,7 +39,8 @@ class Carrier(Plugin):
         downlink_layers: Most spatial layers.
         uplink_layers: Most spatial layers.
         downlink_mcs: Table of modulation and coding schemes.
-        uplink_mcs: The same for the other direction.
+        uplink_mcs: The same for the other direction. ``qam64-transform-precoded`` is for DFT-s-OFDM, which downlinks do
+            not have, and uplinks in one layer only (3GPP TS 38.211, clause 6.3.1.4).
         extra_overhead: Resource elements of a block and slot that carry no data, beside control and reference signals.
         transmissions: Of a transport block by HARQ at the most, the first included. RLC sends again what is lost then,
             which takes as much airtime: rates are the same, whatever the number.
@@ -70,6 +73,13 @@ class Carrier(Plugin):
             raise ValueError("downlink_share and uplink_share must be more than 0")
         if self.duplex == "tdd" and self.downlink_share + self.uplink_share > 1:
             raise ValueError("downlink_share and uplink_share must be 1 both (FDD), or add up to 1 at the most (TDD)")
+        if self.downlink_mcs == _TRANSFORM_PRECODED:
+            raise ValueError(f"downlink_mcs: {_TRANSFORM_PRECODED} is for uplinks (3GPP TS 38.214, clause 6.1.4.1)")
+        if self.uplink_mcs == _TRANSFORM_PRECODED and self.uplink_layers > 1:
+            raise ValueError(
+                f"uplink_layers must be 1 with {_TRANSFORM_PRECODED}: transform precoding is of a single layer"
+                " (3GPP TS 38.211, clause 6.3.1.4)"
+            )
         _ = self.resource_blocks
 
     @property

@@ -105,6 +105,8 @@ class Channel:
     def budget(self, position_m: Floats, device: Surroundings, cell: int, now_s: float = 0.0) -> list[Term]:
         """Return what one of the gains is made of, line by line; the last is the gain.
 
+        Air that absorbs nothing has no line.
+
         Args:
             position_m: [2]
             device: What is around it. [1]
@@ -118,6 +120,7 @@ class Channel:
         def of_site(values: Floats | Bools) -> float:
             return float(values[site, 0])
 
+        absorption = Term("absorption", of_site(links.absorption_db), "dB", model.absorption_source)
         return [
             Term("distance along the ground", of_site(links.distance_m), "m", "3GPP TR 38.901, figure 7.4.1-1"),
             Term("distance between antennas", of_site(links.slant_m), "m", "3GPP TR 38.901, figure 7.4.1-1"),
@@ -125,9 +128,18 @@ class Channel:
             Term("probability of line of sight", of_site(links.los_probability), "", model.los_source),
             Term("line of sight", of_site(links.los), "", "3GPP TR 38.901, clause 7.6.3.3"),
             Term("path loss", of_site(links.path_loss_db), "dB", model.source),
+            *(
+                Term(f"{excess.of} out of range", excess.value_m, "m", f"path loss holds for {excess.range}")
+                for excess in model.validity.excesses(
+                    of_site(links.distance_m),
+                    model.base_station_height,
+                    float(device.height_m[0]),
+                    bool(links.los[site, 0]),
+                )
+            ),
             Term("shadowing", of_site(links.shadowing_db), "dB", "3GPP TR 38.901, clause 7.4.4 and table 7.5-6"),
             Term("walls or car", float(device.penetration_db[0]), "dB", "3GPP TR 38.901, clause 7.4.3"),
-            Term("absorption", of_site(links.absorption_db), "dB", "Rec. ITU-R P.676-12"),
+            *([absorption] if self._absorption_db_per_m else []),
             Term("antenna gain", float(links.antenna_db[site, sector, 0]), "dB", self._antenna.source),
             Term("gain", float(links.gain_db[site, sector, 0]), "dB", "3GPP TR 38.901, clause 7.8.1"),
         ]

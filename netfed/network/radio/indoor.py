@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from netfed.network.radio.propagation import Propagation, Shadowing, check_heights, log10, slant_m
+from netfed.network.radio.validity import Validity
 from netfed.units import Fraction, Meters
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Office(Propagation, kind="inh"):
     office: Literal["mixed", "open"] = "mixed"
     source = "3GPP TR 38.901, table 7.4.1-1, InH"
     spacing_m = 20.0
-    farthest_m = 150.0
+    validity = Validity(nearest_m=1.0, farthest_m=150.0, farthest_nlos_m=150.0, slanted=True)
     los = Shadowing(3.0, 10.0)
     nlos = Shadowing(8.03, 6.0)
 
@@ -70,7 +71,7 @@ class Office(Propagation, kind="inh"):
 class _Factory(Propagation):
     """A factory hall: 3GPP TR 38.901, InF, whose variants differ in their clutter and in who is above it."""
 
-    farthest_m = 600.0
+    validity = Validity(nearest_m=1.0, farthest_m=600.0, farthest_nlos_m=600.0, slanted=True)
     los = Shadowing(4.3, 10.0)
 
     def __post_init__(self) -> None:
@@ -134,12 +135,37 @@ class _Cluttered(_Factory):
         )
 
     def _hidden(self, height_m: Floats) -> Floats | float:
-        """Return which part of the way to a device is as low as the clutter: all of it, with a low base station."""
+        """Return which part of the way to a device is as low as the clutter: all of it."""
         return 1.0
+
+
+class _Embedded(_Cluttered):
+    """A base station among the clutter: all of the way is as low as the clutter."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.base_station_height > self.clutter_height:
+            raise ValueError(
+                f"base_station_height must be at most clutter_height ({self.clutter_height:g} m);"
+                " above the clutter, use inf-sh or inf-dh"
+            )
 
 
 class _Overhead(_Cluttered):
     """A base station above the clutter: only the last part of the way is as low as the clutter."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.base_station_height <= self.clutter_height:
+            raise ValueError(
+                f"base_station_height must be more than clutter_height ({self.clutter_height:g} m);"
+                " among the clutter, use inf-sl or inf-dl"
+            )
+        if self.device_height >= self.clutter_height:
+            raise ValueError(
+                f"device_height must be less than clutter_height ({self.clutter_height:g} m);"
+                " above the clutter, use inf-hh"
+            )
 
     def _hidden(self, height_m: Floats) -> Floats:
         import numpy as np
@@ -149,7 +175,7 @@ class _Overhead(_Cluttered):
 
 
 @dataclass(frozen=True)
-class SparseLow(_Cluttered, kind="inf-sl"):
+class SparseLow(_Embedded, kind="inf-sl"):
     """A factory of large machines, base stations as low as these: 3GPP TR 38.901, InF-SL.
 
     Attributes:
@@ -172,7 +198,7 @@ class SparseLow(_Cluttered, kind="inf-sl"):
 
 
 @dataclass(frozen=True)
-class DenseLow(_Cluttered, kind="inf-dl"):
+class DenseLow(_Embedded, kind="inf-dl"):
     """A factory of many small machines, base stations as low as these: 3GPP TR 38.901, InF-DL.
 
     Attributes:
@@ -200,7 +226,7 @@ class DenseLow(_Cluttered, kind="inf-dl"):
         import numpy as np
 
         los_db, nlos_db = super().path_loss_db(distance_m, height_m, frequency_hz)
-        sparse = SparseLow(self.base_station_height, self.device_height)
+        sparse = SparseLow(self.base_station_height, self.device_height, clutter_height=self.clutter_height)
         return los_db, np.maximum(nlos_db, sparse.path_loss_db(distance_m, height_m, frequency_hz)[1])
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from netfed.network.radio.propagation import LIGHT_M_PER_S, Propagation, Shadowing, check_heights, log10, slant_m
+from netfed.network.radio.validity import Validity
 from netfed.units import Fraction, Meters
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class _TwoSlopes(Propagation):
     far_db: ClassVar[float]
     behind_db: ClassVar[tuple[float, float, float, float]]
     los_distance_m: ClassVar[float]
-    farthest_m = 5000.0
+    walls = ("low-loss", "high-loss", "tr-36.873")
     floors = (4, 8)
     deepest_m = 25.0
 
@@ -90,6 +91,7 @@ class UrbanMacro(_TwoSlopes, kind="uma"):
     source = "3GPP TR 38.901, table 7.4.1-1, UMa"
     spacing_m = 500.0
     nearest_m = 35.0
+    validity = Validity(10.0, 5000.0, 5000.0, base_station_height_m=(25.0, 25.0), device_height_m=(1.5, 22.5))
     near_db = (28.0, 22.0)
     far_db = 9.0
     behind_db = (13.54, 39.08, 20.0, 0.6)
@@ -141,6 +143,7 @@ class UrbanMicro(_TwoSlopes, kind="umi"):
     source = "3GPP TR 38.901, table 7.4.1-1, UMi street canyon"
     spacing_m = 200.0
     nearest_m = 10.0
+    validity = Validity(10.0, 5000.0, 5000.0, base_station_height_m=(10.0, 10.0), device_height_m=(1.5, 22.5))
     near_db = (32.4, 21.0)
     far_db = 9.5
     behind_db = (22.4, 35.3, 21.3, 0.3)
@@ -226,10 +229,11 @@ class RuralMacro(_OverRoofs, kind="rma"):
     source = "3GPP TR 38.901, table 7.4.1-1, RMa"
     spacing_m = 1732.0
     frequencies_hz = (0.5e9, 30e9)
-    farthest_m = 10_000.0
+    validity = Validity(10.0, 10_000.0, 5000.0, base_station_height_m=(10.0, 150.0), device_height_m=(1.0, 10.0))
     los = Shadowing(4.0, 37.0)
     nlos = Shadowing(8.0, 120.0)
     indoors = Shadowing(8.0, 120.0)
+    walls = ("low-loss",)
 
     @property
     def state_correlation_m(self) -> float:
@@ -265,10 +269,11 @@ class SuburbanMacro(_OverRoofs, kind="sma"):
     source = "3GPP TR 38.901 (Release 19), table 7.4.1-1, SMa"
     spacing_m = 1299.0
     frequencies_hz = (0.5e9, 37e9)
-    farthest_m = 5000.0
+    validity = Validity(10.0, 5000.0, 5000.0, base_station_height_m=(25.0, 35.0), device_height_m=(1.0, 14.0))
     los = Shadowing(4.0, 40.0)
     nlos = Shadowing(8.0, 50.0)
     indoors = Shadowing(8.0, 50.0)
+    walls = ("low-loss", "high-loss")
     floors = (1, 2)
 
     def __post_init__(self) -> None:

@@ -6,8 +6,10 @@ The kinds are in `outdoor`, `indoor` and `sub_terahertz`. Light to import: array
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
+from netfed.network.radio.absorption import oxygen_db_per_m
+from netfed.network.radio.validity import Validity
 from netfed.plugin import Plugin
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[floating[Any]]
+
+Walls = Literal["low-loss", "high-loss", "tr-36.873"]
+"""What outer walls take, by models of penetration loss: TR 38.901, clause 7.4.3.1."""
 
 LIGHT_M_PER_S = 299_792_458.0
 
@@ -36,14 +41,16 @@ class Propagation(Plugin):
         device_height: Outdoors, and on the ground floor.
         source: Where the path loss comes from: standard, clause and table.
         los_source: Where the probability of line of sight does.
+        absorption_source: Where what the air absorbs does.
         spacing_m: Between neighbouring base stations in 3GPP's evaluations.
         nearest_m: A device is no closer to a base station in 3GPP's evaluations.
         frequencies_hz: Where the model is valid.
-        farthest_m: How far it is.
+        validity: How far it is, and between which heights.
         reflects_above_m: From this height on, a device may see more than the ground reflect (`environment_height_m`).
         los: Shadowing in line of sight (tables 7.4.1-1 and 7.5-6); `los_sigma_db` has it by distance.
         nlos: Without line of sight.
         indoors: Through an outer wall; None if the model has no outer walls.
+        walls: Which outer walls buildings have (clause 7.4.3.1).
         floors: The fewest and the most floors that a building has.
         deepest_m: Farthest from its outer wall that a device may be (clause 7.4.3.1).
         drift_m_per_s: How fast what takes the line of sight away moves past.
@@ -53,13 +60,15 @@ class Propagation(Plugin):
     device_height: float
     source: ClassVar[str]
     los_source: ClassVar[str] = "3GPP TR 38.901, table 7.4.2-1"
+    absorption_source: ClassVar[str] = "oxygen: 3GPP TR 38.901, table 7.6.1-1"
     spacing_m: ClassVar[float]
     nearest_m: ClassVar[float] = 0.0
     frequencies_hz: ClassVar[tuple[float, float]] = (0.5e9, 100e9)
-    farthest_m: ClassVar[float]
+    validity: ClassVar[Validity] = Validity()
     los: ClassVar[Shadowing]
     nlos: ClassVar[Shadowing]
     indoors: ClassVar[Shadowing | None] = None
+    walls: ClassVar[tuple[Walls, ...]] = ()
     floors: ClassVar[tuple[int, int]] = (1, 1)
     deepest_m: ClassVar[float] = 0.0
     drift_m_per_s: ClassVar[float] = 0.0
@@ -107,8 +116,8 @@ class Propagation(Plugin):
         raise NotImplementedError
 
     def absorption_db_per_m(self, frequency_hz: float) -> float:
-        """Return what air takes besides: nothing that counts, where it is not said."""
-        return 0.0
+        """Return what air takes besides: oxygen does, between 52 and 68 GHz."""
+        return oxygen_db_per_m(frequency_hz)
 
     def check_frequency(self, frequency_hz: float) -> None:
         """Refuse a carrier that the model is not valid for.

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from netfed.network.radio.carrier import Fr3Lower
+from netfed.network.radio.carrier import SubTerahertz
 from netfed.network.spec import LinkClass
 from tests.unit.network.cellular import URBAN, Build, begin, gains_db
 
@@ -22,7 +22,7 @@ def test_nobody_else_changes_a_device_that_begins_alone(build: Build) -> None:
 
 def test_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(ValueError, match=r"uma is for 0\.5 to 100 GHz, not 140"):
-        replace(URBAN, carrier=replace(Fr3Lower(), frequency=140e9))
+        replace(URBAN, carrier=SubTerahertz())
     for name, value in {"refresh": 0.0, "latency": math.inf, "backhaul": LinkClass(1e9, 0.5)}.items():
         with pytest.raises(ValueError, match=name):
             replace(URBAN, **{name: value})

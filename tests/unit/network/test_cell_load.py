@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from netfed.network.background import Constant, DailyCurve
+from netfed.network.link_adaptation.scheduler import scheduling_gain
 from netfed.network.network import Network
 from netfed.network.population import Device
+from netfed.network.radio.antenna import Omnidirectional
+from netfed.network.traffic import Direction
 from tests.unit.network.cellular import URBAN, Build, Payload, begin, gains_db, sent
 
 
@@ -106,7 +109,66 @@ def test_proportional_fair_is_worth_more_to_many(build: Build) -> None:
             sent(network, device, 10**12)
         network.env.run(1.5)
         rates[scheduler] = network.population.rate_up_bps.copy()
-    assert (rates["proportional-fair"] > 1.2 * rates["round-robin"])[rates["round-robin"] > 0].all()
+    most_bps = network.radio_access.air.ladders["uplink"].rate_bps[-1] * network.population.allocation_up
+    worth = np.minimum(1.2 * rates["round-robin"], most_bps)
+    assert (rates["proportional-fair"] >= worth).all()
+    assert (rates["proportional-fair"] > worth).sum() > 10
+
+
+@pytest.mark.parametrize("direction", ["downlink", "uplink"])
+def test_proportional_fair_passes_no_peak_rate(build: Build, direction: Direction) -> None:
+    """Nobody alone gains; many near their base station carry no more than the last rung of the ladder together."""
+    loud = replace(URBAN.carrier, transmit_power=65.0, device_transmit_power=50.0, power_target=-70.0)
+    for count in (1, 40):
+        network = build(replace(URBAN, scheduler="proportional-fair", carrier=loud), count=40)
+        begin(network, list(range(count)))
+        alone_bps = Device(network.population, 0, 0).radio(direction)[0]
+        for device in range(count):
+            sent(network, device, 10**12, direction)
+        network.env.run(1.5)
+        ladder, population = network.radio_access.air.ladders[direction], network.population
+        rates = [Device(population, device, 0).radio(direction) for device in range(count)]
+        whole_cell_bps = np.array([rate_bps / allocation for rate_bps, allocation in rates])
+        assert (whole_cell_bps > 0.5 * ladder.rate_bps[-1]).any()
+        assert whole_cell_bps.max() <= ladder.rate_bps[-1] * (1 + 1e-12)
+        if count == 1:
+            assert rates[0][0] == alone_bps
+        else:
+            assert network.radio_access.load.diversity[direction].max() > 1.1
+
+
+def test_the_gain_of_a_cell_is_that_of_its_own_users(build: Build) -> None:
+    """Devices of other cells may be near their base station, or far off."""
+    kind = replace(URBAN, scheduler="proportional-fair")
+    network = build(kind, base_stations=7, count=200)
+    begin(network, list(range(200)))
+    for device in range(200):
+        sent(network, device, 10**12)
+    network.env.run(1.5)
+    population, radio = network.population, network.radio_access
+    gain, cells = 10 ** (gains_db(network, list(range(200)), 1.0) / 10), population.base_station * 3 + population.sector
+    signals = radio.air.signals(gain, cells, radio.load.share["downlink"], radio.load.interference_w)
+    for cell in range(21):
+        of_cell = signals.up[cells == cell]
+        expected = scheduling_gain("proportional-fair", len(of_cell), float(np.median(of_cell)))
+        assert radio.load.diversity["uplink"][cell] == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_a_multicast_gains_at_the_sinr_of_its_worst_receiver(build: Build) -> None:
+    kind = replace(URBAN, scheduler="proportional-fair", delivery="multicast", antenna=Omnidirectional())
+    network = build(kind, count=10)
+    begin(network, list(range(10)))
+    groups = (range(5), range(5, 10))
+    for group in groups:
+        for device in group:
+            sent(network, device, 10**12, "downlink")
+        network.env.run(network.env.now + 0.6)
+    radio, gain = network.radio_access, 10 ** (gains_db(network, list(range(10)), 1.0) / 10)
+    cells = np.zeros(10, np.int64)
+    down = radio.air.signals(gain, cells, radio.load.share["downlink"], radio.load.interference_w).down
+    typical = float(np.mean([down[group].min() for group in groups]))
+    expected = float(scheduling_gain("proportional-fair", 2, typical))
+    assert radio.load.diversity["downlink"] == pytest.approx([expected], rel=1e-3)
 
 
 def test_uplinks_of_other_cells_interfere_as_much_as_these_transmit(build: Build) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from netfed.network.background import Constant
 from netfed.network.link_budget import terms
+from netfed.network.outages import Scheduled
 from tests.unit.network.cellular import URBAN, Build, begin, gains_db
 
 
@@ -26,6 +27,38 @@ def test_the_budget_tells_what_a_device_gets(build: Build) -> None:
     received_dbm = budget["transmit power, up"] + budget["gain"] + budget["gain of beams"]
     assert budget["SINR, up"] == pytest.approx(received_dbm - budget["noise and interference, up"], abs=1e-3)
     assert budget["noise and interference, up"] > budget["noise, up"]
+
+
+def test_the_budget_tells_of_cells_that_are_out_of_order(build: Build) -> None:
+    """What serves then is the strongest of the others, and its budget adds up."""
+    quiet = gains_db(build(URBAN, base_stations=7, count=9), [4], 0.0)[0]
+    first, second = np.argsort(quiet)[::-1][:2].tolist()
+    for broken, served in ((first, second), (second, first)):
+        outage = Scheduled(start=10.0, duration=5.0, cells=(broken,))
+        network = build(replace(URBAN, outages=(outage,)), base_stations=7, count=9)
+        assert "cells out of order" not in {term.name for term in terms(network.radio_access, 4, 9.0)}
+        told = {term.name: term for term in terms(network.radio_access, 4, 12.0)}
+        budget = {name: term.value for name, term in told.items()}
+        assert budget["base station"] * 3 + budget["sector"] == served
+        assert budget["cells out of order"] == 1
+        base_station, sector = divmod(first, 3)
+        stronger = f"base station {base_station}, sector {sector}, would be the strongest"
+        assert (stronger in told["cells out of order"].source) == (broken == first)
+        received_dbm = budget["transmit power, down"] + budget["gain"] + budget["gain of beams"]
+        assert budget["SINR, down"] == pytest.approx(received_dbm - budget["noise, down"], abs=1e-3)
+
+
+def test_no_cell_serves_where_all_are_out_of_order(build: Build) -> None:
+    outage = Scheduled(start=10.0, duration=5.0, cells="all")
+    network = build(replace(URBAN, outages=(outage,)), base_stations=7, count=9)
+    told = {term.name: term for term in terms(network.radio_access, 4, 12.0)}
+    quiet_db = gains_db(build(URBAN, base_stations=7, count=9), [4], 0.0)[0]
+    assert told["base station"].value * 3 + told["sector"].value == np.argmax(quiet_db)
+    assert told["gain"].value == pytest.approx(quiet_db.max(), abs=1e-4)
+    assert told["cells out of order"].value == 21
+    for way in ("down", "up"):
+        assert (told[f"rate, {way}"].value, told[f"rate, {way}"].source) == (0.0, "no cell serves it: network.outages")
+        assert f"SINR, {way}" not in told
 
 
 def test_the_budget_tells_the_airtime_of_a_device_on_few_resource_blocks(build: Build) -> None:

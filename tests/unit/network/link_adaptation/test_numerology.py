@@ -28,7 +28,7 @@ def test_60_khz_has_two_tables(frequency_hz: float, blocks: int) -> None:
     assert resource_blocks(100e6, 60e3, frequency_hz) == blocks
 
 
-@pytest.mark.parametrize("frequency_hz", [3.5e9, 28e9])
+@pytest.mark.parametrize("frequency_hz", [3.5e9, 28e9, 60e9])
 @pytest.mark.parametrize("spacing_khz", [15, 30, 60, 120, 480, 960])
 @pytest.mark.parametrize("bandwidth_mhz", [3, 5, 10, 20, 50, 100, 200, 400, 800, 1600, 2000])
 def test_blocks_fit_their_channel(frequency_hz: float, spacing_khz: int, bandwidth_mhz: int) -> None:
@@ -42,8 +42,19 @@ def test_blocks_fit_their_channel(frequency_hz: float, spacing_khz: int, bandwid
 def test_what_is_no_channel_is_refused_with_those_that_are() -> None:
     with pytest.raises(ValueError, match=r"no subcarrier spacing of 120 kHz at 3\.5 GHz: there are 15, 30, 60 kHz"):
         resource_blocks(100e6, 120e3, 3.5e9)
-    with pytest.raises(ValueError, match=r"no channel of 100 MHz .* at 28 GHz: there are 400, 800, 1600 MHz"):
-        resource_blocks(100e6, 480e3, 28e9)
+    with pytest.raises(ValueError, match=r"no channel of 100 MHz .* at 60 GHz: there are 400, 800, 1600 MHz"):
+        resource_blocks(100e6, 480e3, 60e9)
+
+
+@pytest.mark.parametrize("spacing_hz", [480e3, 960e3])
+def test_wide_spacings_are_of_frequency_range_2_2(spacing_hz: float) -> None:
+    for frequency_hz in (7.75e9, 28e9, 52.5e9):
+        with pytest.raises(ValueError, match=r"no subcarrier spacing of .* there are 60, 120 kHz"):
+            resource_blocks(400e6, spacing_hz, frequency_hz)
+    for frequency_hz in (52.6e9, 60e9, 140e9):
+        assert resource_blocks(400e6, spacing_hz, frequency_hz) == 66 * 480e3 / spacing_hz
+    with pytest.raises(ValueError, match=r"no subcarrier spacing of 60 kHz at 60 GHz: there are 120, 480, 960 kHz"):
+        resource_blocks(200e6, 60e3, 60e9)
 
 
 def test_a_slot_is_a_millisecond_at_15_khz() -> None:

@@ -25,13 +25,16 @@ PLAIN = Nr(
 )
 SINRS = 10 ** np.linspace(-4, 5, 1801)
 
+uplink_tables = st.sampled_from(sorted(MCS_TABLES))
 carriers = st.builds(
     replace,
     st.sampled_from([*(kind() for name, kind in Carrier.kinds.items() if name != "nr"), PLAIN]),
-    downlink_mcs=st.sampled_from(sorted(MCS_TABLES)),
-    uplink_mcs=st.sampled_from(sorted(MCS_TABLES)),
+    downlink_mcs=st.sampled_from(sorted({*MCS_TABLES} - {"qam64-transform-precoded"})),
+    uplink_mcs=st.shared(uplink_tables, key="uplink"),
     downlink_layers=st.integers(1, 8),
-    uplink_layers=st.integers(1, 4),
+    uplink_layers=st.shared(uplink_tables, key="uplink").flatmap(
+        lambda table: st.integers(1, 1 if table == "qam64-transform-precoded" else 4)
+    ),
     extra_overhead=st.sampled_from([0, 6, 12, 18]),
     transmissions=st.integers(1, 8),
 )

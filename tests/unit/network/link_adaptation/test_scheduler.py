@@ -41,3 +41,10 @@ def test_an_empty_cell_is_like_a_cell_of_one() -> None:
 
 def test_a_count_gains_the_same_whatever_is_asked_beside_it() -> None:
     assert scheduling_gain("proportional-fair", [5, 100_000], 2.0)[0] == scheduling_gain("proportional-fair", 5, 2.0)
+
+
+def test_each_cell_gains_what_its_own_sinr_gives() -> None:
+    """Ten users gain much at -3 dB, and little at 30 dB."""
+    gains = scheduling_gain("proportional-fair", [10, 10, 1], [10**-0.3, 1e3, 5.0])
+    assert gains == pytest.approx([2.42, 1.25, 1.0], abs=0.01)
+    assert gains[2] == 1.0

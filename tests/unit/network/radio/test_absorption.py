@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netfed.network.radio.absorption import absorption_db_per_m
+from netfed.network.radio.absorption import absorption_db_per_m, oxygen_db_per_m
+from netfed.network.radio.outdoor import UrbanMicro
 from netfed.network.radio.sub_terahertz import SubTerahertz
 
 
@@ -13,6 +14,16 @@ from netfed.network.radio.sub_terahertz import SubTerahertz
 def test_between_the_points_of_the_table(frequency_ghz: float, loss_db_per_km: float) -> None:
     """Rec. ITU-R P.676-12, annex 1, where it was not taken for the table."""
     assert absorption_db_per_m(frequency_ghz * 1e9) * 1000 == pytest.approx(loss_db_per_km, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("frequency_ghz", "loss_db_per_km"),
+    [(0.7, 0), (28, 0), (52, 0), (52.5, 0.5), (53, 1), (57, 9.7), (60, 15), (62.5, 12.4), (67, 1), (68, 0), (100, 0)],
+)
+def test_oxygen_absorbs_about_60_ghz(frequency_ghz: float, loss_db_per_km: float) -> None:
+    """3GPP TR 38.901, table 7.6.1-1."""
+    for found in (oxygen_db_per_m(frequency_ghz * 1e9), UrbanMicro().absorption_db_per_m(frequency_ghz * 1e9)):
+        assert found * 1000 == pytest.approx(loss_db_per_km)
 
 
 def test_oxygen_and_water_have_their_lines() -> None:

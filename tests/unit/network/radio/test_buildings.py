@@ -3,10 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from netfed.errors import ScenarioError
 from netfed.network.radio.buildings import Buildings, Surroundings
 from netfed.network.radio.indoor import Office
-from netfed.network.radio.outdoor import RuralMacro, UrbanMacro
+from netfed.network.radio.outdoor import RuralMacro, SuburbanMacro, UrbanMacro, UrbanMicro
+from netfed.network.radio.propagation import Propagation
+from netfed.scenario import loads
 from netfed.streams import Streams
+from tests.conftest import SMALL
 
 IDS = np.arange(50_000)
 
@@ -39,9 +43,49 @@ def test_walls_at_6_ghz(high_loss: float, mean_db: float, sigma_db: float) -> No
     assert wall_db.std() == pytest.approx(sigma_db, rel=0.02)
 
 
+LOW_DB, HIGH_DB = 10.24, 17.75
+
+
+@pytest.mark.parametrize(
+    ("model", "mean_db"),
+    [(UrbanMacro(), (LOW_DB + HIGH_DB) / 2), (SuburbanMacro(), (LOW_DB + HIGH_DB) / 2), (RuralMacro(), LOW_DB)],
+)
+def test_half_of_the_buildings_are_of_high_loss_where_there_are_such(model: Propagation, mean_db: float) -> None:
+    """At 700 MHz, by hand: glass takes 2.14 dB, coated 23.21 dB, concrete 7.8 dB."""
+    found = Buildings(indoor=1.0).surround(IDS, model, 700e6, Streams(1))
+    assert (found.penetration_db - 0.5 * found.depth_m).mean() == pytest.approx(mean_db, abs=0.1)
+
+
+def test_high_loss_buildings_in_open_country_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"high_loss must be 0, or left out: rma has low-loss buildings only"):
+        Buildings(indoor=0.5, high_loss=0.5).check(RuralMacro(), 700e6)
+    for model in (UrbanMacro(), SuburbanMacro()):
+        Buildings(indoor=0.5, high_loss=1.0).check(model, 700e6)
+    Buildings(indoor=0.5, high_loss=0.0).check(RuralMacro(), 700e6)
+    Buildings(indoor=0.5).check(RuralMacro(), 700e6)
+
+
 def test_walls_of_36_873() -> None:
-    found = surround(Buildings(indoor=1.0, loss="36.873"), 2e9)
+    """Table 7.4.3-3: 20 dB and half a decibel a metre, of which there are 0 to 25, all as likely; nothing else."""
+    found = surround(Buildings(indoor=1.0, loss="tr-36.873"), 2e9)
     assert found.penetration_db == pytest.approx(20 + 0.5 * found.depth_m, abs=1e-4)
+    assert found.depth_m.mean() == pytest.approx(25 / 2, rel=0.01)
+    assert found.depth_m.std() == pytest.approx(25 / 12**0.5, rel=0.01)
+    assert 24.9 < found.depth_m.max() <= 25
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("36.873", r"loss: expected 'materials' or 'tr-36\.873'"),
+        ("'36.873'", r"loss: expected 'materials' or 'tr-36\.873'"),
+        ("tr-36.873", "tr-36.873 is for uma and umi, not for rma; write materials"),
+    ],
+)
+def test_what_36_873_is_called_and_where_it_holds(loss: str, message: str) -> None:
+    network = "{kind: cellular, propagation: rma, carrier: fr1-3500mhz, backhaul: {rate: 1 Gbit/s}}"
+    with pytest.raises(ScenarioError, match=message):
+        loads(SMALL, "mine.yaml", sets=[f"network={network}", f"network.buildings={{indoor: 1, loss: {loss}}}"])
 
 
 def test_cars() -> None:
@@ -79,5 +123,8 @@ def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="inh has no outer walls"):
         Buildings(indoor=0.1).check(Office(), 3.5e9)
     with pytest.raises(ValueError, match="below 6 GHz"):
-        Buildings(indoor=0.1, loss="36.873").check(UrbanMacro(), 28e9)
+        Buildings(indoor=0.1, loss="tr-36.873").check(UrbanMacro(), 6e9)
+    with pytest.raises(ValueError, match="not for sma"):
+        Buildings(indoor=0.1, loss="tr-36.873").check(SuburbanMacro(), 2e9)
+    Buildings(indoor=0.1, loss="tr-36.873").check(UrbanMicro(), 5.9e9)
     Buildings().check(Office(), 3.5e9)

@@ -54,6 +54,7 @@ def test_a_carrier_of_ones_own() -> None:
     assert carrier.occupied_hz == pytest.approx(19.08e6)
     assert carrier.duplex == "fdd"
     assert carrier.transmit_power == 46.0
+    assert read(Nr, OWN | {"uplink_mcs": "qam64-transform-precoded"}).uplink_layers == 1
 
 
 def test_beams_add_up_in_decibels() -> None:
@@ -79,6 +80,8 @@ def test_the_tdd_pattern_leaves_out_the_guard() -> None:
         ({"downlink_share": 0.8}, "or add up to 1 at the most"),
         ({"uplink_share": 0.0}, "must be more than 0"),
         ({"uplink_mcs": "qam16"}, "qam64-transform-precoded"),
+        ({"downlink_mcs": "qam64-transform-precoded"}, "downlink_mcs: qam64-transform-precoded is for uplinks"),
+        ({"uplink_mcs": "qam64-transform-precoded", "uplink_layers": 2}, "uplink_layers must be 1 with qam64-tr"),
         ({"extra_overhead": 7}, "6, 12 or 18"),
         ({"columns": 0}, "greater than or equal to 1"),
         ({"noise_figure": "5"}, "unit missing"),

@@ -12,7 +12,8 @@ from netfed.network.radio.absorption import absorption_db_per_m
 from netfed.network.radio.antenna import Omnidirectional, Sectors
 from netfed.network.radio.buildings import Buildings, Surroundings
 from netfed.network.radio.channel import Channel
-from netfed.network.radio.outdoor import UrbanMacro
+from netfed.network.radio.indoor import Office
+from netfed.network.radio.outdoor import RuralMacro, UrbanMacro, UrbanMicro
 from netfed.network.radio.propagation import Propagation, free_space_db
 from netfed.network.radio.sub_terahertz import SubTerahertz
 from netfed.network.radio.wraparound import Wraparound
@@ -76,12 +77,55 @@ def test_a_budget_adds_up_to_the_gain(places: np.ndarray, devices: Surroundings,
     for device, cell in ((0, 0), (1, 5), (17, 20), (18, 9), (19, 9)):
         terms = {term.name: term for term in asked.budget(places[device], devices.of(slice(device, device + 1)), cell)}
         assert terms["gain"].value == gains_db[device, cell]
-        losses_db = sum(terms[name].value for name in ("path loss", "shadowing", "walls or car", "absorption"))
+        losses_db = sum(terms[name].value for name in ("path loss", "shadowing", "walls or car"))
         assert terms["antenna gain"].value - losses_db == pytest.approx(terms["gain"].value, abs=1e-3)
         assert terms["distance along the ground"].value == pytest.approx(
             np.linalg.norm(places[device] - sites_m(7)[cell // 3]), abs=1e-2
         )
         assert all(term.source and term.unit in {"m", "dB", ""} for term in terms.values())
+
+
+def test_a_budget_has_absorption_where_air_absorbs(places: np.ndarray, devices: Surroundings) -> None:
+    """15 dB/km at 60 GHz: 3GPP TR 38.901, table 7.6.1-1."""
+    budgets = {}
+    for frequency_hz in (51e9, 60e9):
+        radio = Channel(UMA, Sectors(), sites_m(7), frequency_hz, Streams(1))
+        budgets[frequency_hz] = {term.name: term for term in radio.budget(places[17], devices.of(slice(17, 18)), 20)}
+    assert "absorption" not in budgets[51e9]
+    terms = budgets[60e9]
+    assert terms["absorption"].value == pytest.approx(0.015 * terms["distance between antennas"].value)
+    assert terms["absorption"].source == "oxygen: 3GPP TR 38.901, table 7.6.1-1"
+    losses_db = sum(terms[name].value for name in ("path loss", "shadowing", "walls or car", "absorption"))
+    assert terms["antenna gain"].value - losses_db == pytest.approx(terms["gain"].value, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "place_m", "told"),
+    [
+        (UMA, (4000.0, 0.0), {}),
+        (UMA, (0.0, 6000.0), {"distance": (6000.0, "path loss holds for 10 m to 5000 m")}),
+        (UMA, (3.0, 4.0), {"distance": (5.0, "path loss holds for 10 m to 5000 m")}),
+        (RuralMacro(), (0.0, 7000.0), {"distance": (7000.0, "path loss holds for 10 m to 5000 m")}),
+        (
+            RuralMacro(base_station_height=200.0),
+            (500.0, 0.0),
+            {"base station height": (200.0, "10 m to 150 m")},
+        ),
+        (UrbanMicro(device_height=1.0), (500.0, 0.0), {"device height": (1.0, "1.5 m to 22.5 m")}),
+        (Office(), (1.0, 0.0), {}),
+    ],
+)
+def test_a_budget_tells_where_the_path_loss_does_not_hold(
+    model: Propagation, place_m: tuple[float, float], told: dict[str, tuple[float, str]]
+) -> None:
+    """3GPP TR 38.901, table 7.4.1-1."""
+    radio = Channel(model, Omnidirectional(), np.zeros((1, 2)), FREQUENCY_HZ, Streams(1))
+    device = Buildings().surround(np.array([0]), model, FREQUENCY_HZ, Streams(1))
+    terms = [term for term in radio.budget(np.array(place_m), device, 0) if "out of range" in term.name]
+    assert [term.name for term in terms] == [f"{of} out of range" for of in told]
+    for term, (value, source) in zip(terms, told.values(), strict=True):
+        assert term.value == pytest.approx(value)
+        assert term.source.endswith(source)
 
 
 def test_line_of_sight_ends_at_the_outer_wall(places: np.ndarray, devices: Surroundings) -> None:

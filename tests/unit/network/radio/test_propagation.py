@@ -140,12 +140,31 @@ def test_an_open_office_is_open() -> None:
         ("sma", {"vegetation": 1.0}, "vegetation must be from 0 to less than 1"),
         ("inf-dl", {"clutter_density": 0.0}, "use inf-hh"),
         ("inf-sh", {"clutter_size": "0 m"}, "clutter_size must be more than 0 m"),
+        (
+            "inf-sh",
+            {"base_station_height": "2 m"},
+            r"must be more than clutter_height \(2 m\); among .* inf-sl or inf-dl",
+        ),
+        ("inf-dh", {"clutter_height": "9 m"}, "base_station_height must be more than clutter_height"),
+        ("inf-sh", {"device_height": "2 m"}, "device_height must be less than clutter_height .* use inf-hh"),
+        (
+            "inf-sl",
+            {"base_station_height": "3 m"},
+            r"must be at most clutter_height \(2 m\); above .* inf-sh or inf-dh",
+        ),
+        ("inf-dl", {"base_station_height": "8 m"}, "base_station_height must be at most clutter_height"),
         ("sub-thz", {"people_radius": "0 m"}, "people_radius must be more than 0 m"),
     ],
 )
 def test_what_makes_no_sense_is_refused(kind: str, keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read(Propagation.named(kind), keys)
+
+
+def test_base_stations_may_be_as_high_as_dense_clutter() -> None:
+    spec = read(Propagation.named("inf-dl"), {"base_station_height": "6 m"})
+    los_db, nlos_db = spec.path_loss_db(np.array([50.0]), np.array(1.5), 3.5e9)
+    assert nlos_db > los_db
 
 
 def test_a_carrier_out_of_range_is_refused() -> None:
