@@ -77,10 +77,9 @@ class Network:
         self.recorder = recorder
         self.graph = topology.graph()
         self.population = Population(devices, positions_m(self.graph), topology.spacing, kind, streams)
-        promotion_w = 0.0 if devices.radio is None else devices.radio.promotion_power
-        self.batteries = (
-            None if devices.battery is None else Batteries(env, devices.battery, self.population, promotion_w)
-        )
+        self.batteries = None
+        if devices.battery is not None:
+            self.batteries = Batteries(env, devices.battery, self.population, devices.radio)
         self.heat = None if devices.thermal is None else Heat(env, devices.thermal)
         self.ledger = Ledger(len(self.population), PARTS if devices.radio is None else (*PARTS, "tail"))
         self.connections = None if devices.radio is None else Connections(self, devices.radio)
