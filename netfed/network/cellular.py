@@ -15,7 +15,7 @@ from netfed.network.radio.antenna import Antenna, Sectors
 from netfed.network.radio.buildings import Buildings
 from netfed.network.radio.carrier import Carrier
 from netfed.network.radio.propagation import Propagation
-from netfed.network.spec import Delivery, Devices, LinkClass, Network, check_meter
+from netfed.network.spec import Delivery, Devices, LinkClass, Network, check_backhaul, check_meter
 from netfed.network.topology import Hexagonal, Topology, whole_rings
 from netfed.units import Seconds
 from netfed.validation import Problem
@@ -83,8 +83,7 @@ class Cellular(Network, kind="cellular"):
     def __post_init__(self) -> None:
         self.propagation.check_frequency(self.carrier.frequency)
         self.buildings.check(self.propagation, self.carrier.frequency)
-        if self.backhaul.spread:
-            raise ValueError("backhaul: spread is for access links only")
+        check_backhaul(self.backhaul)
         if not 0 < self.refresh < math.inf:
             raise ValueError("refresh must be more than 0 s")
         if not 0 <= self.latency < math.inf:

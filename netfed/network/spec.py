@@ -312,6 +312,16 @@ class Ideal(Network, kind="ideal"):
         return Dedicated(env, backhaul_bps, self.cells)
 
 
+def check_backhaul(link: LinkClass) -> None:
+    """Refuse what only access links have.
+
+    Raises:
+        ValueError: It has some of that.
+    """
+    _require(link.spread == 0, "backhaul: spread is for access links only")
+    _require(link.limit is None, "backhaul: limit is for access links only")
+
+
 def check_meter(interval: float | Literal["auto"] | None) -> None:
     """Refuse looks at links that are no time apart.
 
@@ -346,8 +356,7 @@ class Rated(Network):
     meter: Seconds | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
-        _require(self.backhaul.spread == 0, "backhaul: spread is for access links only")
-        _require(self.backhaul.limit is None, "backhaul: limit is for access links only")
+        check_backhaul(self.backhaul)
         for name in ("uplink", "downlink"):
             _require(getattr(self, name).rate < math.inf, f"{name}: rate must be finite")
         check_meter(self.meter)

@@ -12,6 +12,8 @@ import pytest
 from netfed.network.availability import Windows
 from netfed.network.battery import Battery, Charging
 from netfed.network.cellular import Cellular
+from netfed.network.radio.carrier import Fr3Lower
+from netfed.network.radio.outdoor import UrbanMacro
 from netfed.network.rate_trace import Lumos5G
 from netfed.network.spec import Devices, Dropout, Fixed, Fluid, Ideal, LinkClass, Network
 from netfed.network.topology import Hexagonal
@@ -58,6 +60,9 @@ def test_checking_a_scenario_needs_no_heavy_import() -> None:
         (lambda: Devices(count=1, weight={1.0: 0.5, 4.0: 0.1}), "weight: the shares add up to 0.6, not to 1"),
         (lambda: Devices(count=1, weight={1.0: 1.5, 4.0: -0.5}), "weight: the share of 1 must be from 0 to 1"),
         (lambda: Fixed(LINK, LINK, LinkClass(rate=1e6, spread=0.1)), "backhaul: spread is for access links only"),
+        (lambda: Fluid(LINK, LINK, LinkClass(rate=1e6, limit=1e6)), "backhaul: limit is for access links only"),
+        (lambda: Cellular(UrbanMacro(), Fr3Lower(), LinkClass(1e6, limit=1e6)), "backhaul: limit is for access links"),
+        (lambda: Cellular(UrbanMacro(), Fr3Lower(), LinkClass(1e6, spread=0.1)), "backhaul: spread is for access"),
         (lambda: Fluid(LinkClass(rate=math.inf), LINK, LINK), "uplink: rate must be finite"),
     ],
 )
