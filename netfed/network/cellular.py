@@ -17,7 +17,7 @@ from netfed.network.radio.carrier import Carrier
 from netfed.network.radio.propagation import Propagation
 from netfed.network.spec import Delivery, Devices, LinkClass, Network, check_backhaul, check_meter
 from netfed.network.topology import Hexagonal, Topology, whole_rings
-from netfed.units import Seconds
+from netfed.units import BitsPerSecond, Seconds
 from netfed.validation import Problem
 
 if TYPE_CHECKING:
@@ -28,6 +28,22 @@ if TYPE_CHECKING:
     from netfed.network.network import Network as Links
     from netfed.network.radio_access import RadioAccess
     from netfed.network.traffic import Direction
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the session of a device may have in one direction.
+
+    Attributes:
+        limit: What a transfer gets at the most, however fast the radio (in 5G the session's aggregate maximum bit rate:
+            3GPP TS 23.501, clause 5.7.2.6); null: as much as there is.
+    """
+
+    limit: BitsPerSecond | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and not self.limit > 0:
+            raise ValueError("limit must be more than 0 bit/s")
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,8 @@ class Cellular(Network, kind="cellular"):
         scheduler: Who is sent to first.
         background: What others take of the airtime of every cell: their traffic interferes; null: nothing.
         outages: When cells and links of the backhaul are out of order.
+        uplink: Of the sessions of devices, towards the cloud.
+        downlink: Likewise, from it.
         latency: Over the air: 4 ms is what ITU-R M.2410, clause 4.7.1, asks of enhanced mobile broadband, one way.
         refresh: Between looks at the radio, at the most: signals, cells, interference and rates stay as they are in
             between.
@@ -73,6 +91,8 @@ class Cellular(Network, kind="cellular"):
     scheduler: Scheduler = "round-robin"
     background: Background | None = None
     outages: tuple[Outages, ...] = ()
+    uplink: Session = field(default_factory=Session)
+    downlink: Session = field(default_factory=Session)
     latency: Seconds = 0.004
     refresh: Seconds = 1.0
     handover: Handover = field(default_factory=Handover)
@@ -110,7 +130,8 @@ class Cellular(Network, kind="cellular"):
 
     def air(self, direction: Direction) -> LinkClass:
         """Return what access links have in common: their rates are the radio's."""
-        return LinkClass(rate=math.inf, latency=self.latency)
+        session = self.uplink if direction == "uplink" else self.downlink
+        return LinkClass(rate=math.inf, latency=self.latency, limit=session.limit)
 
     def medium(self, env: Environment, backhaul_bps: float) -> Medium:
         """Return a medium in which transfers slow each other down."""

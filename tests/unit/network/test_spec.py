@@ -11,7 +11,7 @@ import pytest
 
 from netfed.network.availability import Windows
 from netfed.network.battery import Battery, Charging
-from netfed.network.cellular import Cellular
+from netfed.network.cellular import Cellular, Session
 from netfed.network.radio.carrier import Fr3Lower
 from netfed.network.radio.outdoor import UrbanMacro
 from netfed.network.rate_trace import Lumos5G
@@ -63,6 +63,7 @@ def test_checking_a_scenario_needs_no_heavy_import() -> None:
         (lambda: Fluid(LINK, LINK, LinkClass(rate=1e6, limit=1e6)), "backhaul: limit is for access links only"),
         (lambda: Cellular(UrbanMacro(), Fr3Lower(), LinkClass(1e6, limit=1e6)), "backhaul: limit is for access links"),
         (lambda: Cellular(UrbanMacro(), Fr3Lower(), LinkClass(1e6, spread=0.1)), "backhaul: spread is for access"),
+        (lambda: Session(limit=0.0), "limit must be more than 0 bit/s"),
         (lambda: Fluid(LinkClass(rate=math.inf), LINK, LINK), "uplink: rate must be finite"),
     ],
 )
