@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from simpy import Environment
 
+from netfed.network.background import left
 from netfed.network.backhaul import Edge, paths
 from netfed.network.cell_trace import TraceCourse
 from netfed.network.course import Course, Courses
@@ -184,8 +185,8 @@ class Carriers:
         kind = self._kind
         cells = [index * kind.cells + sector for index in base_stations for sector in range(kind.cells)]
         for place, cell in enumerate(cells):
-            if kind.background is not None:
-                yield Course(kind.background.left(), partial(medium.set_capacity, place, cause="background"))
+            if backgrounds := kind.backgrounds(direction, cell):
+                yield Course(left(backgrounds), partial(medium.set_capacity, place, cause="background"))
             for number, outages in enumerate(kind.outages):
                 if outages.hits_cell(cell):
                     changes = outages.of_cell(self._streams, number, cell)

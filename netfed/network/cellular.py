@@ -60,7 +60,8 @@ class Cellular(Network, kind="cellular"):
         antenna: Of the base stations.
         buildings: Who is behind which walls.
         scheduler: Who is sent to first.
-        background: What others take of the airtime of every cell: their traffic interferes; null: nothing.
+        background: What others take of the airtime of cells: their traffic interferes; null: nothing. Of several, a
+            cell feels all that take some of its airtime together.
         outages: When cells and links of the backhaul are out of order.
         uplink: Of the sessions of devices, towards the cloud.
         downlink: Likewise, from it.
@@ -89,7 +90,7 @@ class Cellular(Network, kind="cellular"):
     antenna: Antenna = field(default_factory=Sectors)
     buildings: Buildings = field(default_factory=Buildings)
     scheduler: Scheduler = "round-robin"
-    background: Background | None = None
+    background: Background | tuple[Background, ...] | None = None
     outages: tuple[Outages, ...] = ()
     uplink: Session = field(default_factory=Session)
     downlink: Session = field(default_factory=Session)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from netfed.network.availability import Always, Availability
-from netfed.network.background import Background
+from netfed.network.background import Background, too_much
 from netfed.network.battery import Battery
 from netfed.network.cell_trace import CellTrace
 from netfed.network.cells import absent, named
@@ -184,7 +184,8 @@ class Network(Plugin):
 
     Attributes:
         backhaul: Links between base stations and the cloud, one each way and base station.
-        background: What others take of the airtime of every cell; null: nothing.
+        background: What others take of the airtime of cells; null: nothing. Of several, a cell feels all that take some
+            of its airtime together.
         outages: When cells and links of the backhaul are out of order.
         traces: Cells whose rates follow traces: what background and outages take of them they take of that.
         delivery: How the same payload goes down to devices of one cell: ``unicast``, to each by itself, or
@@ -194,7 +195,7 @@ class Network(Plugin):
     """
 
     backhaul: LinkClass
-    background: Background | None = None
+    background: Background | tuple[Background, ...] | None = None
     outages: tuple[Outages, ...] = ()
     traces: tuple[CellTrace, ...] = ()
     delivery: Delivery = "unicast"
@@ -213,6 +214,8 @@ class Network(Plugin):
             devices: Who takes part.
         """
         yield from self._absent(topology)
+        for index, line in too_much(self._backgrounds):
+            yield Problem(("network", "background", index), line)
         for direction in ("uplink", "downlink"):
             if getattr(devices, direction) is not None and any(direction in trace.rates for trace in self.traces):
                 why = "cells of the network follow traces in this direction: leave out these, or this one"
@@ -227,8 +230,23 @@ class Network(Plugin):
                         why = f"a cell cannot follow this trace of its {direction} and that of traces.{other} too"
                         yield Problem(("network", "traces", index), why)
 
+    def backgrounds(self, direction: Direction, cell: int) -> tuple[Background, ...]:
+        """Return what others take of the airtime of a cell."""
+        return tuple(each for each in self._backgrounds if each.takes(direction, cell))
+
+    @property
+    def _backgrounds(self) -> tuple[Background, ...]:
+        if self.background is None:
+            return ()
+        return self.background if isinstance(self.background, tuple) else (self.background,)
+
     def _absent(self, topology: Topology) -> Iterator[Problem]:
-        spoken_of: list[tuple[Path, Outages | CellTrace]] = [
+        one = isinstance(self.background, Background)
+        spoken_of: list[tuple[Path, Background | Outages | CellTrace]] = [
+            *(
+                (("network", "background", *(() if one else (index,))), each)
+                for index, each in enumerate(self._backgrounds)
+            ),
             *((("network", "outages", index), outages) for index, outages in enumerate(self.outages)),
             *((("network", "traces", index), trace) for index, trace in enumerate(self.traces)),
         ]
@@ -339,7 +357,8 @@ class Rated(Network):
         uplink: From devices to their base station.
         downlink: From base stations to their devices.
         backhaul: Links between base stations and the cloud, one each way and base station.
-        background: What others take of the airtime of every cell; null: nothing.
+        background: What others take of the airtime of cells; null: nothing. Of several, a cell feels all that take some
+            of its airtime together.
         outages: When cells and links of the backhaul are out of order.
         meter: Time between records of how busy each link is and how much waits for it, while anything is under way;
             auto: 1 s at first, and twice as long after every thousand of them, at ten moments or more; null: none
@@ -349,7 +368,7 @@ class Rated(Network):
     uplink: LinkClass
     downlink: LinkClass
     backhaul: LinkClass
-    background: Background | None = None
+    background: Background | tuple[Background, ...] | None = None
     outages: tuple[Outages, ...] = ()
     traces: tuple[CellTrace, ...] = ()
     delivery: Delivery = "unicast"

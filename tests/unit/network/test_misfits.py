@@ -124,6 +124,45 @@ def test_outages_are_of_what_is_there(graph: Path) -> None:
     assert line.endswith("network.outages.0: there is no cell 7: they are numbered from 0 to 6")
 
 
+def test_others_leave_some_airtime_in_cells_that_are_there() -> None:
+    text = (
+        FLUID
+        + """\
+  background:
+  - {kind: constant, share: 0.3}
+  - {kind: constant, share: 0.6, cells: [2], direction: uplink}
+  - {kind: diurnal, curve: [0.1, 0.05], cells: [0, 3]}
+"""
+    )
+    assert refusal(text) == ("s.yaml:15:5: network.background.2: there is no cell 3: they are numbered from 0 to 2",)
+    (line,) = refusal(text, "network.background.2.cells=[0, 2]")
+    assert line.endswith(
+        ": network.background.2: with background.0 and background.1, others take 1 of a cell's uplink: "
+        "some of it must be left"
+    )
+    several = read(text, "network.background.2.cells=[0, 1]").network
+    assert [len(several.backgrounds("uplink", cell)) for cell in range(3)] == [2, 2, 2]
+    assert [len(several.backgrounds("downlink", cell)) for cell in range(3)] == [2, 2, 1]
+    (line,) = refusal(FLUID + "  background: {kind: constant, share: 0.3, cells: [3]}\n")
+    assert line.startswith("s.yaml:12:3: network.background: there is no cell 3")
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("{kind: constant, share: 1}", "background: share must be from 0 to less than 1"),
+        ("{kind: constant, share: 0.1, direktion: up}", "background.direktion: unknown key, did you mean 'direction'?"),
+        ("[{kind: constant, share: 1}]", "background.0: share must be from 0 to less than 1"),
+        ("[{kind: constant, share: 0.1, cells: []}]", "background.0: cells must say whose airtime others take"),
+        ("[{kind: constant, share: 0.1, cells: [-1]}]", "background.0: cells are numbered from 0"),
+        ("[{kind: constant, share: 0.1, direction: up}]", "background.0.direction: expected 'uplink', 'downlink'"),
+    ],
+)
+def test_a_background_is_one_or_several(written: str, told: str) -> None:
+    (line,) = refusal(FLUID + f"  background: {written}\n")
+    assert f"network.{told}" in line
+
+
 def test_sectors_are_cells() -> None:
     outage = "{kind: random, between: 1 h, duration: 1 s, cells: [%s]}"
     assert read(CELLULAR, f"network.outages=[{outage % 20}]")
