@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from netfed.network.background import Background
 from netfed.network.link_adaptation.scheduler import Scheduler
-from netfed.network.mobility.handover import Handover
+from netfed.network.mobility.handover import SHORTEST_S, Handover
+from netfed.network.mobility.spec import Area, Manhattan
 from netfed.network.outages import Outages
 from netfed.network.radio.antenna import Antenna, Sectors
 from netfed.network.radio.buildings import Buildings
@@ -105,8 +106,8 @@ class Cellular(Network, kind="cellular"):
         self.propagation.check_frequency(self.carrier.frequency)
         self.buildings.check(self.propagation, self.carrier.frequency)
         check_backhaul(self.backhaul)
-        if not 0 < self.refresh < math.inf:
-            raise ValueError("refresh must be more than 0 s")
+        if not SHORTEST_S <= self.refresh < math.inf:
+            raise ValueError("refresh must be 1 ms or more: each look at the radio costs time")
         if not 0 <= self.latency < math.inf:
             raise ValueError("latency must be 0 s or more")
         check_meter(self.meter)
@@ -128,6 +129,11 @@ class Cellular(Network, kind="cellular"):
                 _check_repeats(topology)
             except ValueError as error:
                 yield Problem(("network", "wraparound"), str(error))
+        if isinstance(devices.mobility, Manhattan):
+            try:
+                devices.mobility.blocks(_area(topology))
+            except ValueError as error:
+                yield Problem(("devices", "mobility", "block"), str(error))
 
     def air(self, direction: Direction) -> LinkClass:
         """Return what access links have in common: their rates are the radio's."""
@@ -151,6 +157,13 @@ class Cellular(Network, kind="cellular"):
         from netfed.network.radio_access import RadioAccess
 
         return RadioAccess(self, network, mobility, spacing_m)
+
+
+def _area(topology: Topology) -> Area:
+    """Return the area that the cells of a topology's base stations cover."""
+    from netfed.network.backhaul import positions_m
+
+    return Area.around(positions_m(topology.graph()), topology.spacing / math.sqrt(3.0))
 
 
 def _check_repeats(topology: Topology) -> None:

@@ -94,6 +94,22 @@ def test_a_short_form_that_breaks_the_rings_is_told_where_it_does() -> None:
     assert line.startswith("s.yaml:13:1: short.network.wraparound: 3 base stations are no whole rings")
 
 
+def test_a_block_fits_the_area() -> None:
+    text = CELLULAR.replace("{count: 8}", "\n  count: 8\n  mobility: {kind: manhattan, block: 2 km}")
+    (line,) = refusal(text)
+    assert line.startswith("s.yaml:8:31: devices.mobility.block: no block of 2000 m fits the area of 1577.35 m x 1443")
+    assert read(text, "devices.mobility.block=1400 m")
+    assert read(text, "topology.spacing=1 km", "topology.base_stations=19", "network.wraparound=false")
+
+
+def test_what_would_look_at_the_radio_for_ever_is_refused() -> None:
+    (line,) = refusal(CELLULAR, "network.refresh=1 us")
+    assert line.endswith("network: refresh must be 1 ms or more: each look at the radio costs time")
+    (line,) = refusal(CELLULAR, "network.handover.time_to_trigger=1 us")
+    assert "network.handover: time_to_trigger must be 0, or 1 ms or more" in line
+    assert read(CELLULAR, "network.handover.time_to_trigger=0 s", "network.refresh=1 ms")
+
+
 def test_devices_have_no_traces_where_rates_follow_from_the_radio(tmp_path: Path) -> None:
     (tmp_path / "trace.csv").write_text("t_s,rate_bps\n0,1e6\n")
     text = CELLULAR.replace("{count: 8}", f"\n  count: 8\n  uplink: {{kind: csv, path: {tmp_path / 'trace.csv'}}}")
