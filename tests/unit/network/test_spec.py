@@ -32,6 +32,10 @@ def test_checking_a_scenario_needs_no_heavy_import() -> None:
     ("make", "message"),
     [
         (lambda: Hexagonal(base_stations=0), "base_stations must be at least 1"),
+        (
+            lambda: Hexagonal(base_stations=10**10),
+            "10000000000 base stations are more than the 100000 that fit in memory",
+        ),
         (lambda: Hexagonal(spacing=0.0), "spacing must be more than 0 m"),
         (lambda: Dropout(upload=1.5), "upload must be from 0 to 1"),
         (lambda: Windows(period=10.0, duration=11.0), r"duration must be .* at most period \(10 s\)"),
