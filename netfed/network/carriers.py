@@ -203,7 +203,7 @@ class Carriers:
             for edge in cable.edges:
                 for number, outages in enumerate(self._kind.outages):
                     if outages.hits_link(edge):
-                        changes = outages.left(self._streams, f"outages-{number}/link", self._numbers[frozenset(edge)])
+                        changes = outages.of_link(self._streams, number, self._numbers[frozenset(edge)])
                         yield Course(changes, partial(state.set, (number, edge)))
 
 

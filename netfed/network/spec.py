@@ -214,7 +214,7 @@ class Network(Plugin):
             devices: Who takes part.
         """
         yield from self._absent(topology)
-        for index, line in too_much(self._backgrounds):
+        for index, line in too_much(self.every_background):
             yield Problem(("network", "background", index), line)
         for direction in ("uplink", "downlink"):
             if getattr(devices, direction) is not None and any(direction in trace.rates for trace in self.traces):
@@ -232,10 +232,11 @@ class Network(Plugin):
 
     def backgrounds(self, direction: Direction, cell: int) -> tuple[Background, ...]:
         """Return what others take of the airtime of a cell."""
-        return tuple(each for each in self._backgrounds if each.takes(direction, cell))
+        return tuple(each for each in self.every_background if each.takes(direction, cell))
 
     @property
-    def _backgrounds(self) -> tuple[Background, ...]:
+    def every_background(self) -> tuple[Background, ...]:
+        """What others take of the airtime of any cell."""
         if self.background is None:
             return ()
         return self.background if isinstance(self.background, tuple) else (self.background,)
@@ -245,7 +246,7 @@ class Network(Plugin):
         spoken_of: list[tuple[Path, Background | Outages | CellTrace]] = [
             *(
                 (("network", "background", *(() if one else (index,))), each)
-                for index, each in enumerate(self._backgrounds)
+                for index, each in enumerate(self.every_background)
             ),
             *((("network", "outages", index), outages) for index, outages in enumerate(self.outages)),
             *((("network", "traces", index), trace) for index, trace in enumerate(self.traces)),
