@@ -67,9 +67,13 @@ def unmet(scenario: Scenario, happened: Happened) -> Iterator[tuple[str, str]]:
         if devices.radio is not None and not summary["energy_parts_j"]["tail"] and not happened.rows["promotion"]:
             yield "devices.radio", "no radio was promoted, and no tail drew power"
     transfers = happened.transfers()
-    for direction in _DIRECTIONS:
-        if getattr(devices, direction) is not None and not any(link == direction for link, _ in transfers):
-            yield f"devices.{direction}", "nobody transferred in this direction"
+    went = {link for link, _ in transfers}
+    ways: dict[str, set[str]] = defaultdict(set)
+    for path, direction in devices.traced():
+        ways[".".join(map(str, path))].add(direction)
+    for key, directions in ways.items():
+        if not directions & went:
+            yield key, "nobody transferred in this direction"
     for index, outages in enumerate(network.outages):
         if not _hit(scenario, index, outages, happened.end_s, transfers):
             yield f"network.outages.{index}", "none was while anything was under way"

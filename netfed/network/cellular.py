@@ -120,10 +120,8 @@ class Cellular(Network, kind="cellular"):
     def misfits(self, topology: Topology, devices: Devices) -> Iterator[Problem]:
         """Yield what it says that does not fit the rest of a scenario."""
         yield from super().misfits(topology, devices)
-        for direction in ("uplink", "downlink"):
-            if getattr(devices, direction) is not None:
-                why = "rates follow from the radio of a cellular network; leave out this trace"
-                yield Problem(("devices", direction), why)
+        for path in dict.fromkeys(path for path, _ in devices.traced()):
+            yield Problem(path, "rates follow from the radio of a cellular network; leave out this trace")
         if self.wraparound:
             try:
                 _check_repeats(topology)

@@ -13,6 +13,7 @@ from netfed.network.background import Background, too_much
 from netfed.network.battery import Battery
 from netfed.network.cell_trace import CellTrace
 from netfed.network.cells import absent, named
+from netfed.network.device_trace import DeviceTrace, conflicts
 from netfed.network.mobility.spec import Mobility, Static
 from netfed.network.outages import Outages
 from netfed.network.profiles import PROFILES
@@ -119,6 +120,7 @@ class Devices:
         uplink: Rate of their radios over time, in place of that of the network's uplink: each device is at a moment of
             the trace of its own, and keeps the distance; null: constant.
         downlink: Likewise.
+        traces: Traces that some of them follow instead, in one direction or in both.
         memory: What a learner may take on each; null: what their profiles say. Who has too little is never selected.
         weight: What the transfers of a device weigh when they share airtime, or the backhaul, with others: a number, or
             the share of devices that has each. A weight of 4 gets four times what one of 1 does (discriminatory
@@ -138,6 +140,7 @@ class Devices:
     thermal: Thermal | None = None
     uplink: RateTrace | None = None
     downlink: RateTrace | None = None
+    traces: tuple[DeviceTrace, ...] = ()
     memory: Bytes | None = None
     weight: float | dict[str, Fraction] = 1.0
 
@@ -156,9 +159,18 @@ class Devices:
             _require(0 <= share <= 1, f"weight: the share of {weight:g} must be from 0 to 1")
         _require_whole("weight", self.weights)
         _ = self.rates()
+        for conflict in conflicts(self.traces, self.count):
+            raise ValueError(conflict)
+
+    def traced(self) -> list[tuple[Path, Direction]]:
+        """Return the keys under which there are traces, and the directions of these."""
+        found: list[tuple[Path, Direction]] = [(("devices", direction), direction) for direction in self.rates()]
+        for index, trace in enumerate(self.traces):
+            found += [(("devices", "traces", index), direction) for direction in trace.rates]
+        return found
 
     def rates(self) -> dict[Direction, Steps]:
-        """Return the rates that follow a trace, by direction.
+        """Return the rates of all who have no trace of their own that follow one, by direction.
 
         Raises:
             ValueError: A trace does not say what it should.
@@ -216,13 +228,12 @@ class Network(Plugin):
         yield from self._absent(topology)
         for index, line in too_much(self.every_background):
             yield Problem(("network", "background", index), line)
-        for direction in ("uplink", "downlink"):
-            if getattr(devices, direction) is not None and any(direction in trace.rates for trace in self.traces):
+        for path, direction in devices.traced():
+            if any(direction in trace.rates for trace in self.traces):
                 why = "cells of the network follow traces in this direction: leave out these, or this one"
-                yield Problem(("devices", direction), why)
-        if devices.downlink is not None and self.delivery == "multicast":
-            why = "rates follow a trace in unicast alone, and network.delivery is multicast"
-            yield Problem(("devices", "downlink"), why)
+                yield Problem(path, why)
+            if direction == "downlink" and self.delivery == "multicast":
+                yield Problem(path, "rates follow a trace in unicast alone, and network.delivery is multicast")
         for index, trace in enumerate(self.traces):
             for direction in trace.rates:
                 for other in range(index):

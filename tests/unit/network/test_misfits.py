@@ -118,6 +118,40 @@ def test_devices_have_no_traces_where_rates_follow_from_the_radio(tmp_path: Path
     )
 
 
+@pytest.mark.parametrize(
+    ("traces", "told"),
+    [
+        ("[{uplink: %s}]", "devices.traces.0: devices or share must say who follows the trace, one of them"),
+        ("[{uplink: %s, share: 0.5, devices: [1]}]", "devices.traces.0: devices or share must say who"),
+        ("[{devices: [1]}]", "devices.traces.0: uplink or downlink must be a trace"),
+        ("[{uplink: %s, devices: [[3, 2]]}]", "devices.traces.0: devices must be numbers from 0 on, or ranges"),
+        ("[{uplink: %s, devices: []}]", "devices.traces.0: devices must be numbers from 0 on, or ranges"),
+        ("[{uplink: %s, share: 0}]", "devices.traces.0: share must be more than 0, and at most 1"),
+        ("[{uplink: %s, devices: [8]}]", "devices: traces.0: there is no device 8: they are numbered from 0 to 7"),
+        ("[{uplink: %s, devices: [[1, 4]]}, {downlink: %s, devices: [3]}]", "devices: traces.1: device 3 is named"),
+        ("[{uplink: %s, share: 0.6}, {downlink: %s, share: 0.6}]", "devices: traces: the shares add up to 1.2, more"),
+    ],
+)
+def test_each_device_follows_one_trace_of_its_own(tmp_path: Path, traces: str, told: str) -> None:
+    (tmp_path / "trace.csv").write_text("t_s,rate_bps\n0,1e6\n")
+    given = traces.replace("%s", f"{{kind: csv, path: {tmp_path / 'trace.csv'}}}")
+    (line,) = refusal(FLUID, f"devices.traces={given}")
+    assert told in line
+
+
+def test_traces_of_some_devices_go_where_those_of_all_may_go(tmp_path: Path) -> None:
+    (tmp_path / "trace.csv").write_text("t_s,rate_bps\n0,1e6\n")
+    trace = f"{{kind: csv, path: {tmp_path / 'trace.csv'}}}"
+    traces = f"devices.traces=[{{share: 0.5, uplink: {trace}, downlink: {trace}}}]"
+    assert len(read(FLUID, traces, f"devices.uplink={trace}").devices.traced()) == 3
+    (line,) = refusal(CELLULAR, traces)
+    assert line.endswith("devices.traces.0: rates follow from the radio of a cellular network; leave out this trace")
+    (line,) = refusal(FLUID, traces, "network.delivery=multicast")
+    assert "devices.traces.0: rates follow a trace in unicast alone" in line
+    (line,) = refusal(FLUID, traces, f"network.traces=[{{uplink: {trace}}}]")
+    assert "devices.traces.0: cells of the network follow traces in this direction" in line
+
+
 def test_outages_are_of_what_is_there(graph: Path) -> None:
     text = (
         FLUID
