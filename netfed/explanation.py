@@ -69,7 +69,9 @@ def explain(results: Results) -> Explanation:
     links = dict(carried(transfers))
     causes = set(table["cause"].to_pylist()) if "cause" in table.column_names else set()
     waited = {part for this in rounds for part in this.parts}
-    waited |= {bound for link in links.values() for bound in BOUNDS if link.seconds[bound] or not link.divided}
+    for name, link in links.items():
+        bounds = {bound for bound in BOUNDS if link.seconds[bound] or not link.divided}
+        waited |= bounds | {f"{name} {bound}" for bound in bounds}
     felt = causes | waited | ({SHARED} if _is_shared(table, transfers) else set())
     return Explanation(rounds, links, _without_effect(results, felt, happened))
 

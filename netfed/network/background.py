@@ -145,8 +145,9 @@ def too_much(backgrounds: Sequence[Background]) -> Iterator[tuple[int, str]]:
     for number, latest in enumerate(backgrounds):
         for direction, cell in product(_DIRECTIONS, (nobody, *sorted(named))):
             with_it = [other for other in range(number) if backgrounds[other].takes(direction, cell)]
-            most = math.fsum(backgrounds[each].most() for each in (*with_it, number))
-            if with_it and latest.takes(direction, cell) and most >= 1:
+            if not (with_it and latest.takes(direction, cell)):
+                continue
+            if (most := math.fsum(backgrounds[each].most() for each in (*with_it, number))) >= 1:
                 names = " and ".join(f"background.{other}" for other in with_it)
                 yield number, f"with {names}, others take {most:.6g} of a cell's {direction}: some of it must be left"
                 break

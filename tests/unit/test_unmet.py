@@ -130,3 +130,15 @@ def test_what_is_about_some_cells_is_met_in_them(tmp_path: Path) -> None:
     both = FLUID.format(", background: {kind: constant, share: 0.1, cells: [1]}")
     assert named(both, rows=[transfer("uplink", 0.0, 1.0, 0)]) == ["network.background"]
     assert named(f"devices.uplink={trace}", rows=[transfer("downlink", 0.0, 1.0)]) == ["devices.uplink"]
+
+
+@pytest.mark.parametrize("start_s", [0.0, 0.3, 1.0, 2.0, 60.0])
+def test_an_outage_that_nothing_met_changed_nothing(play: Play, start_s: float) -> None:
+    outages = FLUID.format(
+        f", outages: [{{kind: scheduled, start: {start_s} s, duration: 100 ms, every: 2 s, cells: [1]}}]"
+    )
+    sets = (TWO, "task.compute=2 s", "scheme.rounds=2")
+    with_it, without = (play(network, *sets, text=NOTHING) for network in (outages, FLUID.format("")))
+    rows = [row for row in with_it.events if row["kind"] in KINDS]
+    unmet_by_it = named(outages, *sets[1:], rows=rows) == ["network.outages.0"]
+    assert unmet_by_it <= ([*with_it.events] == [*without.events])
