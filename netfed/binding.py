@@ -37,8 +37,8 @@ _KEYS = (
         {"loss-uplink", "loss-downlink", "loss-backhaul-uplink", "loss-backhaul-downlink"},
         "no transfer broke",
     ),
-    _Key("network.uplink.limit", {CORE}, "it held no transfer up"),
-    _Key("network.downlink.limit", {CORE}, "it held no transfer up"),
+    _Key("network.uplink.limit", {f"uplink {CORE}"}, "it held no transfer up"),
+    _Key("network.downlink.limit", {f"downlink {CORE}"}, "it held no transfer up"),
     _Key("network.backhaul.rate", {BACKHAUL}, "no transfer waited for the backhaul"),
     _Key("network.delivery", {SHARED}, "no two devices of a cell began to receive the same payload at the same moment"),
 )
@@ -51,7 +51,7 @@ def unfelt(resolved: Node, felt: Collection[str]) -> Iterator[tuple[str, str]]:
 
     Args:
         resolved: The scenario as it ran.
-        felt: What anything was lost to, what anybody waited for, and `SHARED`.
+        felt: What anything was lost to, what anybody waited for, as it is and with the link before it, and `SHARED`.
     """
     network = resolved.find(["network", "kind"])
     keys = (*_KEYS, _AIR) if network is not None and network.value == "fluid" else _KEYS

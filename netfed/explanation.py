@@ -15,11 +15,14 @@ from netfed.manifest import RESOLVED, SCENARIO, read_file
 from netfed.notes import idle
 from netfed.results import Results
 from netfed.scenario import loads
+from netfed.unmet import KINDS, Happened, unmet
 
 _READ = (
     *("t_s", "kind", "device", "cell", "edge", "link", "start_s", "delivered"),
     *("cause", "airtime_s", "backhaul_s", "core_s", "latency_s"),
 )
+_ON_PATH = "transfer", "reception", "compute", "promotion", "lost"
+"""Kinds of rows that the way of an update is made of."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +57,25 @@ def explain(results: Results) -> Explanation:
         RunFolderError: A file of the run is missing or damaged.
         ScenarioError: Its scenario needs a plug-in that is not installed.
     """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = results.events("transfer", "reception", "compute", "promotion", "lost")
-    table = table.select([name for name in _READ if name in table.column_names])
+    everything = results.events(*{*_ON_PATH, *KINDS})
+    everything = everything.select([name for name in _READ if name in everything.column_names])
+    table = everything.filter(pc.is_in(everything["kind"], pa.array(_ON_PATH)))
     versions = map(int, results.numbers("version"))
     rounds = list(critical_paths(chains(table.to_pylist()), list(versions), results.numbers("t_s")))
+    rows = {kind: everything.filter(pc.equal(everything["kind"], kind)).to_pylist() for kind in KINDS}
+    happened = Happened(rows, max(results.numbers("t_s"), default=0.0), results.summary)
     transfers = table.filter(pc.equal(table["kind"], "transfer"))
     links = dict(carried(transfers))
     causes = set(table["cause"].to_pylist()) if "cause" in table.column_names else set()
     waited = {part for this in rounds for part in this.parts}
-    waited |= {bound for link in links.values() for bound in BOUNDS if link.seconds[bound] or not link.divided}
+    for name, link in links.items():
+        bounds = {bound for bound in BOUNDS if link.seconds[bound] or not link.divided}
+        waited |= bounds | {f"{name} {bound}" for bound in bounds}
     felt = causes | waited | ({SHARED} if _is_shared(table, transfers) else set())
-    return Explanation(rounds, links, _without_effect(results, felt))
+    return Explanation(rounds, links, _without_effect(results, felt, happened))
 
 
 def _is_shared(table: Any, transfers: Any) -> bool:
@@ -80,11 +89,13 @@ def _is_shared(table: Any, transfers: Any) -> bool:
     return bool(receptions > pc.sum(downward).as_py())
 
 
-def _without_effect(results: Results, felt: set[str]) -> dict[str, str]:
+def _without_effect(results: Results, felt: set[str], happened: Happened) -> dict[str, str]:
     """Return the keys that this run has not felt, and those written ones that no run of such a scenario would feel."""
     written = document.read(read_file(results.path, SCENARIO, results.manifest.files[SCENARIO]), SCENARIO)
     name = str(results.path / RESOLVED)
+    scenario = loads(results.scenario, name)
     return {
         **dict(unfelt(document.read(results.scenario, name), felt)),
-        **{key: why for key, why in idle(loads(results.scenario, name)) if written.find(key.split(".")) is not None},
+        **dict(unmet(scenario, happened)),
+        **{key: why for key, why in idle(scenario) if written.find(key.split(".")) is not None},
     }

@@ -88,6 +88,7 @@ def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
     if isinstance(scenario.task, Nothing):
         for key in LEARNING:
             yield key, "nothing is learned where task is none"
+        yield "devices.memory", "nothing is learned where task is none, so that no device has too little"
     if scheme.kind == "local":
         unused = ["codec", "downlink", "devices.availability", "devices.dropout.download", "devices.dropout.upload"]
         unused.append("devices.weight")
@@ -97,6 +98,10 @@ def idle(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "codec", "with the scheme central, devices send their examples as they are"
         for key in ("downlink", "network.delivery", "devices.dropout.download", "devices.dropout.compute"):
             yield key, "with the scheme central, devices only upload"
+    several = isinstance(network.background, tuple)
+    for index, background in enumerate(network.every_background):
+        if background.most() == 0:
+            yield "network.background" + (f".{index}" if several else ""), "others take nothing"
     availability = devices.availability
     if isinstance(availability, Windows) and availability.duration == availability.period:
         yield "devices.availability", "windows that touch are always open"

@@ -53,8 +53,8 @@ class Node:
         """Return what stands under a key or list index, or None."""
         if isinstance(self.value, dict):
             return self.value.get(str(step))
-        if isinstance(self.value, list) and isinstance(step, int) and 0 <= step < len(self.value):
-            return self.value[step]
+        if isinstance(self.value, list) and str(step).isdecimal() and int(step) < len(self.value):
+            return self.value[int(step)]
         return None
 
     def find(self, path: Sequence[Step]) -> Node | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -13,6 +14,7 @@ from netfed.errors import SimulationError
 from netfed.network.battery import NEGLIGIBLE_J, Battery
 from netfed.network.population import Population
 from netfed.network.resting import Resting
+from netfed.network.rrc import Rrc
 
 Floats = NDArray[np.float64]
 
@@ -21,18 +23,26 @@ CAUSE = "battery"
 
 
 class _Draw:
-    """What one process draws from one battery.
+    """What one process, or the tail of a radio, draws from one battery.
 
     Attributes:
         drawn_j: Returns how much so far.
+        stop: Ends it, when nothing is left.
+        sure_j: How much it will be, if nobody interferes, as far as that is known.
         taken_j: How much of it is off the charge already.
     """
 
-    __slots__ = ("drawn_j", "taken_j")
+    __slots__ = ("drawn_j", "stop", "sure_j", "taken_j")
 
-    def __init__(self, drawn_j: Callable[[], float]) -> None:
+    def __init__(self, drawn_j: Callable[[], float], stop: Callable[[], None], sure_j: float = 0.0) -> None:
         self.drawn_j = drawn_j
+        self.stop = stop
+        self.sure_j = sure_j
         self.taken_j = 0.0
+
+    def end(self, drawn_j: float) -> None:
+        """Let it be this much for good."""
+        self.drawn_j, self.sure_j = lambda: drawn_j, drawn_j
 
     def take(self) -> float:
         """Return what has been drawn since this was last asked."""
@@ -44,41 +54,45 @@ class _Draw:
 class Batteries:
     """The charge of every device.
 
-    The charge is what it was when a process last began or ended to draw from it, and what the charger could have given
+    The charge is what it was when somebody last began or ended to draw from it, and what the charger could have given
     since, less what has been drawn since, and the capacity at most. Whoever draws drops at the moment at which nothing
     is left. When that will be is not known, since transfers slow each other down, but not before the device could have
-    used up its charge at its greatest power, for each that draws. That is when it is looked at, and if need be again:
-    ever closer to the end, until what is left is negligible.
+    used up its charge at its greatest power, for each process that draws. That is when it is looked at, and if need be
+    again: ever closer to the end, until what is left is negligible. While the tail of its radio is all that draws, a
+    device is looked at too when it may have fallen below the minimum.
 
     Args:
         env: The clock.
         battery: What all devices have.
         population: Their rows; ``ready_s`` is kept up to date, or, where there is a background, ``charged`` is set.
-        promotion_w: What a radio draws while it is promoted.
+        radio: How their radios connect; None: at once, without a tail.
 
     Attributes:
-        charge_j: When a process last began or ended to draw from it. [device]
+        charge_j: When somebody last began or ended to draw from it. [device]
         gained_j: From chargers, less the background, up to then. [device]
     """
 
-    def __init__(self, env: Environment, battery: Battery, population: Population, promotion_w: float = 0.0) -> None:
+    def __init__(self, env: Environment, battery: Battery, population: Population, radio: Rrc | None = None) -> None:
         least, most = battery.initial
         share = least + (most - least) * population.streams.uniform("battery", np.arange(len(population)))
         powers_w = (population.compute_w, population.transmit_w, population.receive_w, population.idle_w)
         self._env = env
         self._battery = battery
         self._population = population
-        self._most_w = np.maximum(np.max(powers_w, axis=0), promotion_w)
+        self._tail_w = 0.0 if radio is None else radio.tail_power
+        promotion_w = 0.0 if radio is None else radio.promotion_power
+        self._most_w = np.maximum(np.max(powers_w, axis=0), promotion_w) + self._tail_w
         self._initial_j = share * battery.capacity
         self._minimum_j = battery.minimum * battery.capacity
         charging = battery.charging
         self._given_j = np.zeros(len(population)) if charging is None else charging.given_j(population.phase, env.now)
         self._first_given_j = self._given_j.copy()
-        self._drawing: dict[int, dict[Process, _Draw]] = {}
-        self._looks: dict[int, Event] = {}  # the next at each device
+        self._drawing: dict[int, dict[Process | None, _Draw]] = {}  # None: the tail of the radio
+        self._looks: dict[int, tuple[float, Event]] = {}  # the next at each device, and when
         self._emptied: set[int] = set()
         self._resting = Resting(battery) if battery.background else None
         self._settled_s = np.full(len(population), float(env.now)) if self._resting else None
+        self._in_tail = np.zeros(len(population), np.bool_) if self._resting and radio else None
         self.charge_j = self._initial_j.copy()
         self.gained_j = np.zeros(len(population))
         if self._resting is not None:
@@ -94,7 +108,7 @@ class Batteries:
             left_j, _ = self._rested_j([device_id], self._env.now)
             return left_j.item()
         drawn_j = 0.0 if draws is None else sum(draw.drawn_j() - draw.taken_j for draw in draws.values())
-        return self._left_j(device_id, drawn_j, self._charger_now_j(device_id))
+        return self._left_j(device_id, drawn_j + self._drained_j(device_id), self._charger_now_j(device_id))
 
     def begin(self, device_id: int, drawn_j: Callable[[], float]) -> None:
         """Let the active process draw from a battery; it is interrupted when the battery is empty.
@@ -111,34 +125,37 @@ class Batteries:
         process = self._env.active_process
         if process is None or process in self._drawing.get(device_id, ()):
             raise SimulationError(f"device {device_id} draws power outside of a process, or twice in one")
-        self._settle(device_id)
-        draws = self._drawing.setdefault(device_id, {})
-        draws[process] = _Draw(drawn_j)
-        if device_id not in self._looks or len(draws) > 1:
-            self._watch(device_id, self.charge_j.item(device_id))
+        self._begin(device_id, process, _Draw(drawn_j, partial(process.interrupt, CAUSE)))
 
     def end(self, device_id: int, drawn_j: float) -> None:
         """Take what the active process has drawn out of the battery."""
-        draws, process = self._drawing[device_id], self._env.active_process
-        assert process is not None
-        draws[process].drawn_j = lambda: drawn_j
-        self._settle(device_id)
-        del draws[process]
-        if not draws:
-            del self._drawing[device_id]
+        self._end(device_id, self._env.active_process, drawn_j)
 
-    def take(self, device_id: int, wanted_j: float) -> float:
-        """Take out what nobody has drawn through a process, as much of it as there is; return how much."""
-        taken_j = min(wanted_j, self.left_j(device_id))
-        self._settle(device_id, taken_j)
-        if device_id in self._drawing:
-            self._watch(device_id, self.charge_j.item(device_id))
-        else:
-            self._looks.pop(device_id, None)  # planned when there was more
-        return taken_j
+    def begin_tail(
+        self, device_id: int, drawn_j: Callable[[], float], stop: Callable[[], None], whole_j: float
+    ) -> None:
+        """Let the tail of a radio draw from a battery, besides the background or whatever else does.
+
+        Args:
+            device_id: Whose.
+            drawn_j: Returns what the tail has drawn so far.
+            stop: Ends the tail, when the battery is empty.
+            whole_j: What it draws if nothing ends it before its time.
+        """
+        self._begin(device_id, None, _Draw(drawn_j, stop, whole_j))
+        if self._in_tail is not None:
+            self._in_tail[device_id] = True
+
+    def end_tail(self, device_id: int, drawn_j: float) -> None:
+        """Take what the tail of a radio has drawn out of the battery."""
+        self._end(device_id, None, drawn_j)
+        if self._in_tail is not None:
+            self._in_tail[device_id] = False
 
     def charged(self, index: NDArray[np.int64], from_s: Floats) -> tuple[Floats, Floats]:
         """Return the first stretch of time with the minimum charge of each of some devices at rest.
+
+        Tails that are under way are taken to end now.
 
         Args:
             index: Of the devices.
@@ -172,11 +189,13 @@ class Batteries:
             spent_j: By the ledger, which is charged when a process has ended to draw. [device]
 
         Raises:
-            SimulationError: Energy has vanished or appeared.
+            SimulationError: Energy has vanished or appeared, or more is being drawn than there is.
         """
         drawn_j = self._initial_j + self.gained_j - self.charge_j
         for device_id, draws in self._drawing.items():
             drawn_j[device_id] -= sum(draw.taken_j for draw in draws.values())
+            if (left_j := self.left_j(device_id)) < -2 * NEGLIGIBLE_J:
+                raise SimulationError(f"device {device_id} draws {-left_j} J more than its battery has")
         given_j = self._given_j - self._first_given_j
         background_j = self._battery.background * self._env.now
         wrong = ~np.isclose(drawn_j, spent_j, rtol=1e-9, atol=NEGLIGIBLE_J)
@@ -189,16 +208,31 @@ class Batteries:
                 f"of which {self.gained_j[index]} J are from a charger that gave {given_j[index]} J at most"
             )
 
-    def _settle(self, device_id: int, drawn_j: float = 0.0) -> None:
-        """Take off the charge what processes have drawn since it was last settled, and some more."""
+    def _begin(self, device_id: int, who: Process | None, draw: _Draw) -> None:
+        self._settle(device_id)
+        self._drawing.setdefault(device_id, {})[who] = draw
+        self._watch(device_id)
+
+    def _end(self, device_id: int, who: Process | None, drawn_j: float) -> None:
+        draws = self._drawing[device_id]
+        draws[who].end(drawn_j)
+        self._settle(device_id)
+        del draws[who]
+        if draws:
+            self._watch(device_id)
+        else:
+            del self._drawing[device_id]
+
+    def _settle(self, device_id: int) -> None:
+        """Take off the charge what has been drawn since it was last settled."""
         given_j = self._charger_now_j(device_id)
-        for draw in self._drawing.get(device_id, {}).values():
-            drawn_j += draw.take()
+        draws = self._drawing.get(device_id, {}).values()
+        drawn_j = sum(draw.take() for draw in draws)
         if self._resting is None or device_id in self._drawing:
-            left_j = max(0.0, self._left_j(device_id, drawn_j, given_j))
+            left_j = max(0.0, self._left_j(device_id, drawn_j + self._drained_j(device_id), given_j))
         else:
             rested_j, least_j = (charge_j.item() for charge_j in self._rested_j([device_id], self._env.now))
-            left_j = max(0.0, rested_j - drawn_j)
+            left_j = max(0.0, rested_j)
             if least_j <= NEGLIGIBLE_J:
                 self._emptied.add(device_id)
         self.gained_j[device_id] += left_j - self.charge_j.item(device_id) + drawn_j
@@ -208,13 +242,25 @@ class Batteries:
             self._settled_s[device_id] = self._env.now
         elif left_j < self._minimum_j:
             phase = self._population.phase.item(device_id)
-            self._population.ready_s[device_id] = self._charged_s(left_j, given_j, phase)
+            coming_j = sum(max(0.0, draw.sure_j - draw.taken_j) for draw in draws)
+            self._population.ready_s[device_id] = self._charged_s(left_j - coming_j, given_j, phase)
 
     def _rested_j(self, index: NDArray[np.int64] | list[int], to_s: Floats | float) -> tuple[Floats, Floats]:
         """Return the charge of devices at rest at a moment, now or later, and the least since they came to rest."""
         assert self._resting is not None
         assert self._settled_s is not None
-        return self._resting.left_j(self._population.phase[index], self.charge_j[index], self._settled_s[index], to_s)
+        charge_j, settled_s = self.charge_j[index], self._settled_s[index]
+        if self._in_tail is not None:
+            tail_j = self._tail_w * (self._env.now - settled_s)
+            charge_j = np.maximum(charge_j - tail_j * self._in_tail[index], 0.0)
+        return self._resting.left_j(self._population.phase[index], charge_j, settled_s, to_s)
+
+    def _drained_j(self, device_id: int) -> float:
+        """Return what the background has drawn beside a tail since the charge was last settled."""
+        if self._settled_s is None or [*self._drawing.get(device_id, ())] != [None]:
+            return 0.0
+        settled_s: float = self._settled_s.item(device_id)
+        return self._battery.background * (self._env.now - settled_s)
 
     def _left_j(self, device_id: int, drawn_j: float, given_j: float) -> float:
         left_j = self.charge_j.item(device_id) + (given_j - self._given_j.item(device_id)) - drawn_j
@@ -230,21 +276,32 @@ class Batteries:
         charging = self._battery.charging
         return np.inf if charging is None else charging.given_s(phase, given_j + self._minimum_j - charge_j)
 
-    def _watch(self, device_id: int, left_j: float) -> None:
-        most_w = self._most_w.item(device_id) * len(self._drawing[device_id])
-        self._looks[device_id] = look = self._env.timeout(left_j / most_w)
-        look.callbacks.append(partial(self._look, device_id))
+    def _watch(self, device_id: int) -> None:
+        """Look at a device, whose charge is settled, at the first moment at which it may have to be told something."""
+        left_j, processes = self.charge_j.item(device_id), len(self._drawing[device_id].keys() - {None})
+        if processes:
+            spare_j, most_w = left_j, processes * self._most_w.item(device_id)
+        else:
+            spare_j = left_j if left_j < self._minimum_j else left_j - self._minimum_j + NEGLIGIBLE_J
+            most_w = self._tail_w + self._battery.background
+        wait_s = spare_j / most_w if most_w else math.inf
+        planned_s, _ = self._looks.get(device_id, (math.inf, None))
+        if wait_s < (planned_s - self._env.now) * (1 - 1e-9):  # by more than rounding
+            look = self._env.timeout(wait_s)
+            look.callbacks.append(partial(self._look, device_id))
+            self._looks[device_id] = self._env.now + wait_s, look
 
     def _look(self, device_id: int, look: Event) -> None:
-        if self._looks.get(device_id) is not look:
+        _, planned = self._looks.get(device_id, (math.inf, None))
+        if planned is not look:
             return
         del self._looks[device_id]
         if device_id not in self._drawing:
             return
-        left_j = self.left_j(device_id)
-        if left_j > NEGLIGIBLE_J:
-            self._watch(device_id, left_j)
+        self._settle(device_id)
+        if self.charge_j.item(device_id) > NEGLIGIBLE_J:
+            self._watch(device_id)
         else:
             self._emptied.add(device_id)
-            for process in self._drawing[device_id]:
-                process.interrupt(CAUSE)
+            for draw in [*self._drawing[device_id].values()]:
+                draw.stop()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from simpy import Environment
 
+from netfed.network.background import left
 from netfed.network.backhaul import Edge, paths
 from netfed.network.cell_trace import TraceCourse
 from netfed.network.course import Course, Courses
@@ -185,8 +186,8 @@ class Carriers:
         kind = self._kind
         cells = [index * kind.cells + sector for index in base_stations for sector in range(kind.cells)]
         for place, cell in enumerate(cells):
-            if kind.background is not None:
-                yield Course(kind.background.left(), partial(medium.set_capacity, place, cause="background"))
+            if backgrounds := kind.backgrounds(direction, cell):
+                yield Course(left(backgrounds), partial(medium.set_capacity, place, cause="background"))
             for number, outages in enumerate(kind.outages):
                 if outages.hits_cell(cell):
                     changes = outages.of_cell(self._streams, number, cell)
@@ -203,7 +204,7 @@ class Carriers:
             for edge in cable.edges:
                 for number, outages in enumerate(self._kind.outages):
                     if outages.hits_link(edge):
-                        changes = outages.left(self._streams, f"outages-{number}/link", self._numbers[frozenset(edge)])
+                        changes = outages.of_link(self._streams, number, self._numbers[frozenset(edge)])
                         yield Course(changes, partial(state.set, (number, edge)))
 
 

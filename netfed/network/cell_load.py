@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netfed.network.background import Background, left
 from netfed.network.course import Course
 from netfed.network.link_adaptation.scheduler import scheduling_gain
 from netfed.network.medium import Medium
@@ -49,8 +51,8 @@ class CellLoad:
 
     def __init__(self, kind: Cellular, network: Network, air: AirInterface) -> None:
         self._kind, self._network, self._air = kind, network, air
-        self._others = Course(kind.background.left() if kind.background else (), self._hear)
-        self._others_share = 0.0
+        self._others = [Course(left(backgrounds), partial(self._hear, who)) for backgrounds, who in _crowds(kind, air)]
+        self._others_share = self._everywhere(0.0)
         self._own_share = self._everywhere(0.0)
         self.share = self._everywhere(0.0)
         self.diversity = self._everywhere(1.0)
@@ -97,8 +99,8 @@ class CellLoad:
             cells: Who serves them. [device]
         """
         self.interference_w = uplink_interference_w(self._air.mean_received_w(gain, cells), self.senders)
-        if self._others_share:
-            others = np.full(self._air.cells, self._others_share)
+        others = self._others_share["uplink"]
+        if others.any():
             self.interference_w += uplink_interference_w(self._air.crowd_w, others)
 
     def measure_diversity(self, ids: Ids, signals: Signals) -> None:
@@ -146,9 +148,10 @@ class CellLoad:
         return {direction: np.full(self._air.cells, value) for direction in _DIRECTIONS}
 
     def _add_others(self, now_s: float) -> None:
-        self._others.go_to(now_s)
+        for crowd in self._others:
+            crowd.go_to(now_s)
         for direction, own_share in self._own_share.items():
-            self.share[direction] = np.clip(self._others_share + own_share, 0.0, 1.0)
+            self.share[direction] = np.clip(self._others_share[direction] + own_share, 0.0, 1.0)
 
     def _count(self, now_s: float) -> None:
         self.measured_s = now_s
@@ -164,5 +167,16 @@ class CellLoad:
             total_s += [told_s[way.medium][cell] for way in ways for cell in way.cells]
         return total_s
 
-    def _hear(self, left: float) -> None:
-        self._others_share = 1.0 - left
+    def _hear(self, who: list[tuple[Direction, int]], left: float) -> None:
+        for direction, cell in who:
+            self._others_share[direction][cell] = 1.0 - left
+
+
+def _crowds(kind: Cellular, air: AirInterface) -> Iterator[tuple[tuple[Background, ...], list[tuple[Direction, int]]]]:
+    """Yield what others there are, and in which directions of which cells just these are."""
+    crowds: dict[tuple[Background, ...], list[tuple[Direction, int]]] = {}
+    for direction in _DIRECTIONS:
+        for cell in range(air.cells):
+            if backgrounds := kind.backgrounds(direction, cell):
+                crowds.setdefault(backgrounds, []).append((direction, cell))
+    yield from crowds.items()

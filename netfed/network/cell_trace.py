@@ -63,10 +63,12 @@ class CellTrace:
         return both and ("all" in (self.cells, other.cells) or bool({*self.cells} & {*other.cells}))
 
     def since_s(self, direction: Direction, cell: int, streams: Streams) -> float:
-        """Return the moment of the trace at which a cell is at time 0: drawn, by cell, where all of them follow it."""
+        """Return the moment of the trace at which a cell is at time 0: what the trace says, or, where all cells follow
+        it, drawn by cell.
+        """
         steps = self.rates[direction]
-        if self.cells != "all" or not steps.repeat:
-            return 0.0
+        if steps.begins_s is not None or self.cells != "all":
+            return steps.begins_s or 0.0
         return steps.period_s * streams.draw(f"trace-{direction}/cell", cell)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import ConfigDict
 
 from netfed.files import FromFile
-from netfed.network.topology import BASE_STATION, CLOUD, Topology, check_spacing
+from netfed.network.topology import BASE_STATION, CLOUD, Topology, check_size, check_spacing
 from netfed.plugin import STRICT
 from netfed.spelling import did_you_mean
 from netfed.units import BitsPerSecond, Fraction, Meters, Seconds
@@ -60,6 +60,7 @@ class GraphFile(FromFile, Topology, kind="file"):
             raise ValueError(f"{self.path}: a topology is a file that ends in .graphml or .json")
         try:
             graph = read(text)
+            check_size(sum(role == BASE_STATION for _, role in graph.nodes(data="role")))
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from error
         mistakes = list(_interpret(graph)) or list(_disconnected(graph))

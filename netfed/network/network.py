@@ -17,6 +17,7 @@ from netfed.network.batteries import Batteries
 from netfed.network.carriers import Carriers
 from netfed.network.compute import compute
 from netfed.network.connections import Connections
+from netfed.network.device_trace import followed
 from netfed.network.energy import PARTS, Ledger
 from netfed.network.heat import Heat
 from netfed.network.link import Link
@@ -77,14 +78,16 @@ class Network:
         self.recorder = recorder
         self.graph = topology.graph()
         self.population = Population(devices, positions_m(self.graph), topology.spacing, kind, streams)
-        promotion_w = 0.0 if devices.radio is None else devices.radio.promotion_power
-        self.batteries = (
-            None if devices.battery is None else Batteries(env, devices.battery, self.population, promotion_w)
-        )
+        self.batteries = None
+        if devices.battery is not None:
+            self.batteries = Batteries(env, devices.battery, self.population, devices.radio)
         self.heat = None if devices.thermal is None else Heat(env, devices.thermal)
         self.ledger = Ledger(len(self.population), PARTS if devices.radio is None else (*PARTS, "tail"))
         self.connections = None if devices.radio is None else Connections(self, devices.radio)
-        self.radios = Radios(env, devices.rates(), streams) if devices.uplink or devices.downlink else None
+        self.radios = None
+        if devices.traced():
+            own, which = [trace.rates for trace in devices.traces], followed(devices.traces, devices.count, streams)
+            self.radios = Radios(env, devices.rates(), streams, own, which if own else None)
         self.transfers: dict[Transfer, None] = {}
         self.multicasts = Multicasts(self)
         self._links = {"uplink": Link, "downlink": Reception if kind.delivery == "multicast" else Link}

@@ -54,6 +54,16 @@ class Outages(Plugin):
         """
         return self.left(streams, f"outages-{index}/cell", cell)
 
+    def of_link(self, streams: Streams, index: int, link: int) -> Iterator[Change]:
+        """Yield 0 when an outage of a link begins, 1 when it ends: the same, whoever asks.
+
+        Args:
+            streams: The world's randomness.
+            index: Of these outages among those of the network.
+            link: Its number among the edges of the topology's graph.
+        """
+        return self.left(streams, f"outages-{index}/link", link)
+
     def left(self, streams: Streams, name: str, number: int) -> Iterator[Change]:
         """Yield 0 when an outage begins, 1 when it ends.
 

@@ -48,12 +48,17 @@ class TraceFile(FromFile, RateTrace):
     Attributes:
         path: Of the file: a relative path starts at the folder of the scenario that names it.
         repeat: Whether the trace begins anew when it ends; if not, its last rate goes on.
+        begins: Moment of the trace at which all who follow it are when the simulation begins; null: each device, and
+            each of ``all`` cells, at one of its own, drawn uniformly, and cells that are named at 0 s.
         sha256: Of the file; filled in when it is first read.
     """
 
     repeat: bool = True
+    begins: Seconds | None = None
 
     def __post_init__(self) -> None:
+        if self.begins is not None and not 0 <= self.begins < math.inf:
+            raise ValueError("begins must be 0 s or more")
         self._text()
 
     def _steps(self, start_s: Sequence[float], rate_bps: Sequence[float]) -> Steps:
@@ -62,7 +67,7 @@ class TraceFile(FromFile, RateTrace):
 
         last_s = start_s[-1] - start_s[-2] if len(start_s) > 1 else 1.0
         moments_s = [moment_s - start_s[0] for moment_s in start_s]
-        return self._checked(Steps(moments_s, rate_bps, moments_s[-1] + last_s, self.repeat))
+        return self._checked(Steps(moments_s, rate_bps, moments_s[-1] + last_s, self.repeat, self.begins))
 
     def _checked(self, steps: Steps) -> Steps:
         if steps.period_bits == 0 or not (self.repeat or steps.rate_bps[-1] > 0):
@@ -152,7 +157,7 @@ class Mahimahi(TraceFile, kind="mahimahi"):
         middles_s = (np.maximum(moments_ms, 1) - 0.5) / 1000
         packets, _ = np.histogram(middles_s, bounds_s)
         rates_bps = packets * _PACKET_BITS / np.diff(bounds_s)
-        return self._checked(Steps(bounds_s[:-1], rates_bps, end_s, self.repeat))
+        return self._checked(Steps(bounds_s[:-1], rates_bps, end_s, self.repeat, self.begins))
 
 
 @dataclass(frozen=True)

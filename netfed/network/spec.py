@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from netfed.network.availability import Always, Availability
-from netfed.network.background import Background
+from netfed.network.background import Background, too_much
 from netfed.network.battery import Battery
 from netfed.network.cell_trace import CellTrace
 from netfed.network.cells import absent, named
+from netfed.network.device_trace import DeviceTrace, conflicts
 from netfed.network.mobility.spec import Mobility, Static
 from netfed.network.outages import Outages
 from netfed.network.profiles import PROFILES
@@ -119,6 +120,7 @@ class Devices:
         uplink: Rate of their radios over time, in place of that of the network's uplink: each device is at a moment of
             the trace of its own, and keeps the distance; null: constant.
         downlink: Likewise.
+        traces: Traces that some of them follow instead, in one direction or in both.
         memory: What a learner may take on each; null: what their profiles say. Who has too little is never selected.
         weight: What the transfers of a device weigh when they share airtime, or the backhaul, with others: a number, or
             the share of devices that has each. A weight of 4 gets four times what one of 1 does (discriminatory
@@ -138,6 +140,7 @@ class Devices:
     thermal: Thermal | None = None
     uplink: RateTrace | None = None
     downlink: RateTrace | None = None
+    traces: tuple[DeviceTrace, ...] = ()
     memory: Bytes | None = None
     weight: float | dict[str, Fraction] = 1.0
 
@@ -156,9 +159,18 @@ class Devices:
             _require(0 <= share <= 1, f"weight: the share of {weight:g} must be from 0 to 1")
         _require_whole("weight", self.weights)
         _ = self.rates()
+        for conflict in conflicts(self.traces, self.count):
+            raise ValueError(conflict)
+
+    def traced(self) -> list[tuple[Path, Direction]]:
+        """Return the keys under which there are traces, and the directions of these."""
+        found: list[tuple[Path, Direction]] = [(("devices", direction), direction) for direction in self.rates()]
+        for index, trace in enumerate(self.traces):
+            found += [(("devices", "traces", index), direction) for direction in trace.rates]
+        return found
 
     def rates(self) -> dict[Direction, Steps]:
-        """Return the rates that follow a trace, by direction.
+        """Return the rates of all who have no trace of their own that follow one, by direction.
 
         Raises:
             ValueError: A trace does not say what it should.
@@ -184,7 +196,8 @@ class Network(Plugin):
 
     Attributes:
         backhaul: Links between base stations and the cloud, one each way and base station.
-        background: What others take of the airtime of every cell; null: nothing.
+        background: What others take of the airtime of cells; null: nothing. Of several, a cell feels all that take some
+            of its airtime together.
         outages: When cells and links of the backhaul are out of order.
         traces: Cells whose rates follow traces: what background and outages take of them they take of that.
         delivery: How the same payload goes down to devices of one cell: ``unicast``, to each by itself, or
@@ -194,7 +207,7 @@ class Network(Plugin):
     """
 
     backhaul: LinkClass
-    background: Background | None = None
+    background: Background | tuple[Background, ...] | None = None
     outages: tuple[Outages, ...] = ()
     traces: tuple[CellTrace, ...] = ()
     delivery: Delivery = "unicast"
@@ -213,13 +226,14 @@ class Network(Plugin):
             devices: Who takes part.
         """
         yield from self._absent(topology)
-        for direction in ("uplink", "downlink"):
-            if getattr(devices, direction) is not None and any(direction in trace.rates for trace in self.traces):
+        for index, line in too_much(self.every_background):
+            yield Problem(("network", "background", index), line)
+        for path, direction in devices.traced():
+            if any(direction in trace.rates for trace in self.traces):
                 why = "cells of the network follow traces in this direction: leave out these, or this one"
-                yield Problem(("devices", direction), why)
-        if devices.downlink is not None and self.delivery == "multicast":
-            why = "rates follow a trace in unicast alone, and network.delivery is multicast"
-            yield Problem(("devices", "downlink"), why)
+                yield Problem(path, why)
+            if direction == "downlink" and self.delivery == "multicast":
+                yield Problem(path, "rates follow a trace in unicast alone, and network.delivery is multicast")
         for index, trace in enumerate(self.traces):
             for direction in trace.rates:
                 for other in range(index):
@@ -227,8 +241,24 @@ class Network(Plugin):
                         why = f"a cell cannot follow this trace of its {direction} and that of traces.{other} too"
                         yield Problem(("network", "traces", index), why)
 
+    def backgrounds(self, direction: Direction, cell: int) -> tuple[Background, ...]:
+        """Return what others take of the airtime of a cell."""
+        return tuple(each for each in self.every_background if each.takes(direction, cell))
+
+    @property
+    def every_background(self) -> tuple[Background, ...]:
+        """What others take of the airtime of any cell."""
+        if self.background is None:
+            return ()
+        return self.background if isinstance(self.background, tuple) else (self.background,)
+
     def _absent(self, topology: Topology) -> Iterator[Problem]:
-        spoken_of: list[tuple[Path, Outages | CellTrace]] = [
+        one = isinstance(self.background, Background)
+        spoken_of: list[tuple[Path, Background | Outages | CellTrace]] = [
+            *(
+                (("network", "background", *(() if one else (index,))), each)
+                for index, each in enumerate(self.every_background)
+            ),
             *((("network", "outages", index), outages) for index, outages in enumerate(self.outages)),
             *((("network", "traces", index), trace) for index, trace in enumerate(self.traces)),
         ]
@@ -312,6 +342,16 @@ class Ideal(Network, kind="ideal"):
         return Dedicated(env, backhaul_bps, self.cells)
 
 
+def check_backhaul(link: LinkClass) -> None:
+    """Refuse what only access links have.
+
+    Raises:
+        ValueError: It has some of that.
+    """
+    _require(link.spread == 0, "backhaul: spread is for access links only")
+    _require(link.limit is None, "backhaul: limit is for access links only")
+
+
 def check_meter(interval: float | Literal["auto"] | None) -> None:
     """Refuse looks at links that are no time apart.
 
@@ -329,7 +369,8 @@ class Rated(Network):
         uplink: From devices to their base station.
         downlink: From base stations to their devices.
         backhaul: Links between base stations and the cloud, one each way and base station.
-        background: What others take of the airtime of every cell; null: nothing.
+        background: What others take of the airtime of cells; null: nothing. Of several, a cell feels all that take some
+            of its airtime together.
         outages: When cells and links of the backhaul are out of order.
         meter: Time between records of how busy each link is and how much waits for it, while anything is under way;
             auto: 1 s at first, and twice as long after every thousand of them, at ten moments or more; null: none
@@ -339,15 +380,14 @@ class Rated(Network):
     uplink: LinkClass
     downlink: LinkClass
     backhaul: LinkClass
-    background: Background | None = None
+    background: Background | tuple[Background, ...] | None = None
     outages: tuple[Outages, ...] = ()
     traces: tuple[CellTrace, ...] = ()
     delivery: Delivery = "unicast"
     meter: Seconds | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
-        _require(self.backhaul.spread == 0, "backhaul: spread is for access links only")
-        _require(self.backhaul.limit is None, "backhaul: limit is for access links only")
+        check_backhaul(self.backhaul)
         for name in ("uplink", "downlink"):
             _require(getattr(self, name).rate < math.inf, f"{name}: rate must be finite")
         check_meter(self.meter)

@@ -19,17 +19,26 @@ class Steps:
         rate_bps: During it; 0 or more. [step]
         period_s: When the last one ends.
         repeat: Whether all begin anew then; if not, the last rate goes on for good.
+        begins_s: Where whoever follows it is when the simulation begins; None: each at a place of its own.
 
     Attributes:
-        start_s: See above; likewise ``rate_bps``, ``period_s`` and ``repeat``.
+        start_s: See above; likewise ``rate_bps``, ``period_s``, ``repeat`` and ``begins_s``.
         period_bits: The integral of the rate from 0 to ``period_s``.
     """
 
-    def __init__(self, start_s: ArrayLike, rate_bps: ArrayLike, period_s: float, repeat: bool = True) -> None:
+    def __init__(
+        self,
+        start_s: ArrayLike,
+        rate_bps: ArrayLike,
+        period_s: float,
+        repeat: bool = True,
+        begins_s: float | None = None,
+    ) -> None:
         self.start_s: Floats = np.asarray(start_s, np.float64)
         self.rate_bps: Floats = np.asarray(rate_bps, np.float64)
         self.period_s = period_s
         self.repeat = repeat
+        self.begins_s = begins_s
         self._bits = np.append(0.0, np.cumsum(self.rate_bps * np.diff(self.start_s, append=period_s)))  # by each start
         self.period_bits = float(self._bits[-1])
         self._constant = bool((self.rate_bps == self.rate_bps[0]).all())

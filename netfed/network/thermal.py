@@ -15,11 +15,16 @@ class Thermal:
     Phones lower their clocks before they overheat (Zhou et al., "Play it cool: dynamic shifting prevents thermal
     throttling", arXiv:2206.10849). The device is one thermal mass: at full speed its heat goes to 1, at rest to 0, both
     with one time constant. At the heat that it has after computing from cold for ``onset``, it is throttled: its speed,
-    and its power with it, fall to a share at which the heat stays where it is.
+    and its power with it, fall to ``sustained``, and the heat is taken to stay where it is until the device rests.
+
+    What it is throttled to is a figure of its own, as benchmarks of sustained performance have it: how the clock is
+    governed decides it, not the thermal mass alone. A mass whose heat is proportional to power in the end would stay
+    where it is at just ``1 - exp(-onset / time_constant)`` of full power: a device with another ``sustained`` gives
+    off more or less heat at a lower clock than in proportion.
 
     Attributes:
         onset: How long a cold device computes at full speed.
-        sustained: Share of its speed that is left then.
+        sustained: Share of its speed, and of its power, that is left then, whatever the other two are.
         time_constant: Of heating up and cooling down.
     """
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CLOUD, BASE_STATION, ROUTER = "cloud", "base-station", "router"
 """The roles of a graph's nodes."""
 
+MOST_BASE_STATIONS = 100_000
+"""In a topology: each takes kilobytes, for its links and for what they carry."""
+
 
 class Topology(Plugin):
     """The cloud, the base stations, and the links between them.
@@ -49,12 +52,13 @@ class Hexagonal(Topology, kind="hexagonal"):
         spacing: Between neighbours: 500 m is the table's urban macro cell, 200 m its micro cell.
     """
 
-    base_stations: Annotated[int, Field(ge=1)] = 7
+    base_stations: Annotated[int, Field(ge=1, le=MOST_BASE_STATIONS)] = 7
     spacing: Meters = 500.0
 
     def __post_init__(self) -> None:
         if self.base_stations < 1:
             raise ValueError("base_stations must be at least 1")
+        check_size(self.base_stations)
         check_spacing(self.spacing)
 
     def graph(self) -> nx.Graph:
@@ -81,6 +85,16 @@ def whole_rings(sites: int) -> int:
     if rings < 1 or 3 * rings * (rings + 1) + 1 != sites:
         raise ValueError(f"{sites} base stations are no whole rings: 7, 19, 37 or 61 are")
     return rings
+
+
+def check_size(base_stations: int) -> None:
+    """Refuse more base stations than a computer may hold.
+
+    Raises:
+        ValueError: There are more.
+    """
+    if base_stations > MOST_BASE_STATIONS:
+        raise ValueError(f"{base_stations} base stations are more than the {MOST_BASE_STATIONS} that fit in memory")
 
 
 def check_spacing(spacing_m: float) -> None:

@@ -167,6 +167,33 @@ def test_other_directions_keep_their_rates() -> None:
     assert env.now == pytest.approx(0.2)
 
 
+def test_devices_follow_traces_of_their_own(tmp_path: Path, play: Play) -> None:
+    """Those that are named at its beginning, some of the others at moments of their own, the rest none."""
+    (tmp_path / "slow.csv").write_text("t_s,rate_bps\n0,2e6\n1,1e6\n")
+    (tmp_path / "fast.csv").write_text("t_s,rate_bps\n0,4e6\n7,3e6\n")
+    slow, fast = (f"kind: csv, path: {tmp_path / name}" for name in ("slow.csv", "fast.csv"))
+    named = f"{{devices: [0, [2, 3]], uplink: {{{slow}, begins: 500 ms, repeat: false}}}}"
+    shared = f"{{share: 0.5, uplink: {{{fast}, repeat: false}}, downlink: {{{fast}}}}}"
+    played = play(FIXED, f"devices.traces=[{named}, {shared}]", "devices.count=40", "scheme.cohort=40", text=NOTHING)
+    radios = played.sim.network.radios
+    followed = radios._followed.tolist()
+    assert [followed[device] for device in (0, 2, 3)] == [0, 0, 0]
+    assert followed.count(0) == 3
+    assert 10 < followed.count(1) < 28
+    steps = [Csv(path=str(tmp_path / name), repeat=False).steps("uplink") for name in ("slow.csv", "fast.csv")]
+    ways = [radios.since_s("uplink", device) for device in range(40) if followed[device] == 1]
+    assert len({*ways}) == len(ways)
+    assert ways == [radios.since_s("downlink", device) for device in range(40) if followed[device] == 1]
+    for row in played.events:
+        if row["kind"] == "transfer" and row["link"] == "uplink":
+            which, start_s = followed[row["device"]], row["start_s"]
+            exact_s = start_s + row["bits"] / 1e6
+            if which >= 0:
+                since_s = radios.since_s("uplink", row["device"]) if which else 0.5
+                exact_s = steps[which].finish_s(start_s + since_s, row["bits"]) - since_s
+            assert row["t_s"] - row["latency_s"] == pytest.approx(exact_s, rel=1e-9)
+
+
 def test_a_scenario_whose_devices_follow_traces(tmp_path: Path, play: Play) -> None:
     """Devices are at moments of their own of a trace that stands still for half of the time."""
     (tmp_path / "trace.csv").write_text("t_s,rate_bps\n0,2e6\n1,0\n")
@@ -298,4 +325,5 @@ def test_cells_are_at_moments_of_their_own_unless_they_are_named(stepped: Path) 
     assert len({*moments_s}) == 50
     assert all(0 < moment_s < 6 for moment_s in moments_s)
     assert CellTrace(uplink=Csv(path=str(stepped)), cells=(2,)).since_s("uplink", 2, streams) == 0.0
-    assert CellTrace(uplink=Csv(path=str(stepped), repeat=False)).since_s("uplink", 2, streams) == 0.0
+    assert CellTrace(uplink=Csv(path=str(stepped), repeat=False)).since_s("uplink", 2, streams) == moments_s[2]
+    assert CellTrace(uplink=Csv(path=str(stepped), begins=0.0)).since_s("uplink", 2, streams) == 0.0

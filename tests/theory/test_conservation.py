@@ -60,6 +60,7 @@ BATTERY = st.just("devices.battery=null") | st.builds(
     st.sampled_from(["20 mJ", "200 mJ"]),
     st.just(CHARGING),
 )
+RADIO = st.sampled_from(["devices.radio=null", "devices.radio={promotion: 1 ms, tail: 50 ms, tail_power: 0.5 W}"])
 WORLDS = st.tuples(
     SCHEMES,
     CODECS,
@@ -67,6 +68,7 @@ WORLDS = st.tuples(
     st.sampled_from([DROPOUT, "devices.dropout={}"]),
     AVAILABILITY,
     BATTERY,
+    RADIO,
     st.builds("seed={}".format, st.integers(0, 2**32)),
     st.builds("topology={{kind: hexagonal, base_stations: {}}}".format, st.integers(1, 3)),
     st.just("devices.speed_spread=0.7"),
@@ -83,7 +85,7 @@ class Auditor:
         self.events = 0
         self.now_s = 0.0
         self.rows: list[dict[str, Any]] = []
-        self.spent_j = dict.fromkeys(PARTS, 0.0)
+        self.spent_j = dict.fromkeys((*PARTS, "tail"), 0.0)
         self.delivered: Counter[tuple[str, int]] = Counter()
         self.step = sim.env.step
         sim.env.step = self.audited_step
@@ -128,11 +130,15 @@ class Auditor:
             assert all(rate_bps <= medium._backhaul_bps for rate_bps in rates.values())
 
     def audit_energy(self) -> None:
-        """The ledger, its own entries, and the rows that were recorded tell of the same joules."""
-        totals = self.sim.network.ledger.totals_j()
+        """The ledger, its own entries, and the rows that were recorded tell of the same joules; tails under way have
+        no row yet.
+        """
+        ledger = self.sim.network.ledger
+        totals = ledger.totals_j()
+        under_way_j = {part: accrued_j() for part, accrued_j in ledger.accruing.items()}
         for part, joules in totals.items():
-            assert math.isclose(joules, self.spent_j[part], rel_tol=1e-9)
-        rows_j = math.fsum(row.get("energy_j", 0.0) for row in self.rows)
+            assert math.isclose(joules, self.spent_j[part] + under_way_j.get(part, 0.0), rel_tol=1e-9)
+        rows_j = math.fsum([*(row.get("energy_j", 0.0) for row in self.rows), *under_way_j.values()])
         assert math.isclose(math.fsum(totals.values()), rows_j, rel_tol=1e-9)
 
     def audit_end(self) -> None:

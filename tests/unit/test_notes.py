@@ -7,7 +7,7 @@ import pytest
 from netfed.notes import notes
 from netfed.scenario import loads, read
 from netfed.sources import shipped
-from tests.conftest import FIXED, SMALL, Play
+from tests.conftest import FIXED, NOTHING, SMALL, Play
 
 LOCAL = "scheme={kind: local, rounds: 2, devices: 3}"
 CENTRAL = "scheme={kind: central, rounds: 2, devices: 3}"
@@ -159,3 +159,13 @@ def test_what_is_noted_does_not_matter(
 def test_what_may_matter_is_not_noted(tmp_path: Path, key: str, sets: list[str]) -> None:
     assert loads(SMALL, "mine.yaml", sets=sets)
     assert not any(f": {key}: " in line for line in noted(tmp_path, *sets))
+
+
+def test_what_takes_or_refuses_nothing_is_noted(tmp_path: Path) -> None:
+    taken = FIXED.replace(
+        "{kind: fixed", "{kind: fixed, background: [{kind: constant, share: %s}, {kind: constant, share: 0}]"
+    )
+    assert any("network.background.1: others take nothing" in line for line in noted(tmp_path, taken % "0.1"))
+    assert not any("network.background.0" in line for line in noted(tmp_path, taken % "0.1"))
+    (line,) = noted(tmp_path, "devices.memory=1 MB", text=NOTHING)
+    assert line.endswith("devices.memory: nothing is learned where task is none, so that no device has too little")

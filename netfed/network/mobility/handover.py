@@ -10,6 +10,9 @@ from pydantic import Field
 
 from netfed.units import Decibels, Seconds
 
+SHORTEST_S = 0.001
+"""The shortest time between looks at the radio. TS 38.331, clause 6.3.2, has a time to trigger of 0, 40 ms, or more."""
+
 
 @dataclass(frozen=True)
 class RadioLinkFailure:
@@ -76,6 +79,8 @@ class Handover:
     def __post_init__(self) -> None:
         if not 0 <= self.hysteresis <= 15:
             raise ValueError("hysteresis must be from 0 to 15 dB")
+        if self.time_to_trigger != 0 and not SHORTEST_S <= self.time_to_trigger < math.inf:
+            raise ValueError("time_to_trigger must be 0, or 1 ms or more: samples are no further apart, and cost time")
         if not -15 <= self.offset <= 15:
             raise ValueError("offset must be from -15 to 15 dB")
         if self.offset + self.hysteresis < 0:

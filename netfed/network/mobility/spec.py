@@ -78,7 +78,7 @@ class Mobility(Plugin):
             streams: Addressed by device and leg.
 
         Raises:
-            ScenarioError: They cannot move like this in this area.
+            ValueError: They cannot move like this in this area.
         """
         raise NotImplementedError
 
@@ -183,6 +183,18 @@ class Manhattan(Mobility, kind="manhattan"):
         _check_speeds(self.speed)
         if not 1 <= self.block < math.inf:
             raise ValueError("block must be at least 1 m")
+
+    def blocks(self, area: Area) -> tuple[int, int]:
+        """Return how many whole blocks fit an area, from west to east and from south to north.
+
+        Raises:
+            ValueError: None does.
+        """
+        columns, rows = (int(span_m / self.block + 1e-9) for span_m in (area.width_m, area.height_m))
+        if min(columns, rows) < 1:
+            room = f"{area.width_m:.6g} m x {area.height_m:.6g} m"
+            raise ValueError(f"no block of {self.block:.15g} m fits the area of {room}")
+        return columns, rows
 
     def trajectories(self, start_m: Floats, area: Area, streams: Streams) -> Trajectories:
         """Return walks along streets; where devices would stand plays no part."""

@@ -7,7 +7,6 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from netfed.errors import ScenarioError
 from netfed.network.mobility.spec import Area, GaussMarkov, Manhattan, RandomWaypoint
 from netfed.network.mobility.trajectories import LEG, Complexes, Floats, Ids, Legs
 from netfed.streams import Streams
@@ -122,10 +121,7 @@ class ManhattanWalk:
     def __init__(self, spec: Manhattan, area: Area, streams: Streams) -> None:
         self._spec = spec
         self._streams = streams
-        self._columns, self._rows = (int(span_m / spec.block + 1e-9) for span_m in (area.width_m, area.height_m))
-        if min(self._columns, self._rows) < 1:
-            room = f"{area.width_m:.15g} m x {area.height_m:.15g} m"
-            raise ScenarioError(f"devices.mobility.block: no block of {spec.block:.15g} m fits the area of {room}")
+        self._columns, self._rows = spec.blocks(area)
         width_m, height_m = self._columns * spec.block, self._rows * spec.block
         west_m = (area.west_m + area.east_m - width_m) / 2
         south_m = (area.south_m + area.north_m - height_m) / 2

@@ -99,6 +99,15 @@ def test_background_takes_airtime_of_cells_and_not_of_wires() -> None:
         assert medium.rate_bps(flow) == pytest.approx(expected_bps)
 
 
+def test_others_take_airtime_of_the_cells_and_in_the_direction_that_they_say() -> None:
+    background = (Constant(0.5, cells=(0,)), Constant(0.2, direction="downlink"), Constant(0.1, (0, 2), "uplink"))
+    _, made = carriers(background=background)
+    for direction, shares in (("uplink", (0.4, 1.0, 0.9)), ("downlink", (0.3, 0.8, 0.8))):
+        for (medium, cells), share in zip(made.access(direction), shares, strict=True):
+            flow = medium.start(10**9, 10e6, cells.start)
+            assert medium.rate_bps(flow) == pytest.approx(10e6 * share)
+
+
 def watch(
     env: Environment, places: list[Any], moments_s: tuple[float, ...], radios_bps: Sequence[float] = (10e6,) * 3
 ) -> list[list[float]]:

@@ -31,6 +31,21 @@ def test_load_of_others_takes_airtime_and_interferes(build: Build) -> None:
     assert sending.value == pytest.approx(20.0, rel=1e-6)
 
 
+def test_a_cell_that_others_use_disturbs_its_neighbours_and_not_itself(build: Build) -> None:
+    crowd = (Constant(0.5, cells=(4,)), Constant(0.25, cells=(4, 7), direction="uplink"))
+    network = build(replace(URBAN, background=crowd), base_stations=7, count=30)
+    begin(network, list(range(30)))
+    load, air = network.radio_access.load, network.radio_access.air
+    down, up = np.zeros(21), np.zeros(21)
+    down[4], up[[4, 7]] = 0.5, (0.75, 0.25)
+    assert load.share["downlink"].tolist() == down.tolist()
+    assert load.share["uplink"] == pytest.approx(up)
+    received_w = air.crowd_w.copy()
+    np.fill_diagonal(received_w, 0.0)
+    assert load.interference_w == pytest.approx(0.75 * received_w[4] + 0.25 * received_w[7])
+    assert load.interference_w[4] < load.interference_w[3]
+
+
 WEAK = replace(URBAN, carrier=replace(URBAN.carrier, device_transmit_power=-8.0), latency=0.0)
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 
 import pytest
 from simpy import Environment
 
-from netfed.network.background import Constant, DailyCurve
+from netfed.network.background import Constant, DailyCurve, left
 from netfed.network.course import Course, Courses
 from netfed.network.dedicated import Dedicated
 from netfed.network.flows import Shared
@@ -60,6 +61,15 @@ def test_shares_that_several_causes_leave_multiply() -> None:
 
 def test_background_leaves_the_rest() -> None:
     assert list(Constant(0.25).left()) == [(0.0, 0.75)]
+
+
+def test_others_take_their_shares_side_by_side() -> None:
+    curve = DailyCurve((0.0, 0.5), day=4.0, step=2.0)
+    assert list(left([Constant(0.1)])) == [(0.0, 0.9)]
+    changes = list(islice(left([Constant(0.1), curve, Constant(0.2)]), 5))
+    assert [moment_s for moment_s, _ in changes] == [0.0, 0.0, 0.0, 2.0, 4.0]
+    assert [share for _, share in changes[2:]] == pytest.approx([0.45, 0.45, 0.45])
+    assert next(islice(left([Constant(0.1), DailyCurve((0.0, 0.5), 4.0, 0.0, 1.0)]), 3, 4)) == (2.0, 0.525)
 
 
 def test_daily_background_follows_its_curve_in_steps() -> None:

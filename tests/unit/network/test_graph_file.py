@@ -127,6 +127,13 @@ def test_refuses_what_is_no_graph(tmp_path: Path, name: str, text: str, message:
         GraphFile(path=str(tmp_path / name))
 
 
+def test_refuses_more_base_stations_than_fit_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path, town(), ".json")
+    monkeypatch.setattr("netfed.network.topology.MOST_BASE_STATIONS", 1)
+    with pytest.raises(ValueError, match=r"net\.json: 2 base stations are more than the 1 that fit in memory"):
+        GraphFile(path=path)
+
+
 def test_refuses_a_spacing_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="spacing must be more than 0 m"):
         GraphFile(path=save(tmp_path, town(), ".json"), spacing=0.0)

@@ -94,12 +94,62 @@ def test_a_short_form_that_breaks_the_rings_is_told_where_it_does() -> None:
     assert line.startswith("s.yaml:13:1: short.network.wraparound: 3 base stations are no whole rings")
 
 
+def test_a_block_fits_the_area() -> None:
+    text = CELLULAR.replace("{count: 8}", "\n  count: 8\n  mobility: {kind: manhattan, block: 2 km}")
+    (line,) = refusal(text)
+    assert line.startswith("s.yaml:8:31: devices.mobility.block: no block of 2000 m fits the area of 1577.35 m x 1443")
+    assert read(text, "devices.mobility.block=1400 m")
+    assert read(text, "topology.spacing=1 km", "topology.base_stations=19", "network.wraparound=false")
+
+
+def test_what_would_look_at_the_radio_for_ever_is_refused() -> None:
+    (line,) = refusal(CELLULAR, "network.refresh=1 us")
+    assert line.endswith("network: refresh must be 1 ms or more: each look at the radio costs time")
+    (line,) = refusal(CELLULAR, "network.handover.time_to_trigger=1 us")
+    assert "network.handover: time_to_trigger must be 0, or 1 ms or more" in line
+    assert read(CELLULAR, "network.handover.time_to_trigger=0 s", "network.refresh=1 ms")
+
+
 def test_devices_have_no_traces_where_rates_follow_from_the_radio(tmp_path: Path) -> None:
     (tmp_path / "trace.csv").write_text("t_s,rate_bps\n0,1e6\n")
     text = CELLULAR.replace("{count: 8}", f"\n  count: 8\n  uplink: {{kind: csv, path: {tmp_path / 'trace.csv'}}}")
     assert refusal(text) == (
         "s.yaml:8:3: devices.uplink: rates follow from the radio of a cellular network; leave out this trace",
     )
+
+
+@pytest.mark.parametrize(
+    ("traces", "told"),
+    [
+        ("[{uplink: %s}]", "devices.traces.0: devices or share must say who follows the trace, one of them"),
+        ("[{uplink: %s, share: 0.5, devices: [1]}]", "devices.traces.0: devices or share must say who"),
+        ("[{devices: [1]}]", "devices.traces.0: uplink or downlink must be a trace"),
+        ("[{uplink: %s, devices: [[3, 2]]}]", "devices.traces.0: devices must be numbers from 0 on, or ranges"),
+        ("[{uplink: %s, devices: []}]", "devices.traces.0: devices must be numbers from 0 on, or ranges"),
+        ("[{uplink: %s, share: 0}]", "devices.traces.0: share must be more than 0, and at most 1"),
+        ("[{uplink: %s, devices: [8]}]", "devices: traces.0: there is no device 8: they are numbered from 0 to 7"),
+        ("[{uplink: %s, devices: [[1, 4]]}, {downlink: %s, devices: [3]}]", "devices: traces.1: device 3 is named"),
+        ("[{uplink: %s, share: 0.6}, {downlink: %s, share: 0.6}]", "devices: traces: the shares add up to 1.2, more"),
+    ],
+)
+def test_each_device_follows_one_trace_of_its_own(tmp_path: Path, traces: str, told: str) -> None:
+    (tmp_path / "trace.csv").write_text("t_s,rate_bps\n0,1e6\n")
+    given = traces.replace("%s", f"{{kind: csv, path: {tmp_path / 'trace.csv'}}}")
+    (line,) = refusal(FLUID, f"devices.traces={given}")
+    assert told in line
+
+
+def test_traces_of_some_devices_go_where_those_of_all_may_go(tmp_path: Path) -> None:
+    (tmp_path / "trace.csv").write_text("t_s,rate_bps\n0,1e6\n")
+    trace = f"{{kind: csv, path: {tmp_path / 'trace.csv'}}}"
+    traces = f"devices.traces=[{{share: 0.5, uplink: {trace}, downlink: {trace}}}]"
+    assert len(read(FLUID, traces, f"devices.uplink={trace}").devices.traced()) == 3
+    (line,) = refusal(CELLULAR, traces)
+    assert line.endswith("devices.traces.0: rates follow from the radio of a cellular network; leave out this trace")
+    (line,) = refusal(FLUID, traces, "network.delivery=multicast")
+    assert "devices.traces.0: rates follow a trace in unicast alone" in line
+    (line,) = refusal(FLUID, traces, f"network.traces=[{{uplink: {trace}}}]")
+    assert "devices.traces.0: cells of the network follow traces in this direction" in line
 
 
 def test_outages_are_of_what_is_there(graph: Path) -> None:
@@ -122,6 +172,45 @@ def test_outages_are_of_what_is_there(graph: Path) -> None:
         "network.outages.0.cells=[6, 7]",
     )
     assert line.endswith("network.outages.0: there is no cell 7: they are numbered from 0 to 6")
+
+
+def test_others_leave_some_airtime_in_cells_that_are_there() -> None:
+    text = (
+        FLUID
+        + """\
+  background:
+  - {kind: constant, share: 0.3}
+  - {kind: constant, share: 0.6, cells: [2], direction: uplink}
+  - {kind: diurnal, curve: [0.1, 0.05], cells: [0, 3]}
+"""
+    )
+    assert refusal(text) == ("s.yaml:15:5: network.background.2: there is no cell 3: they are numbered from 0 to 2",)
+    (line,) = refusal(text, "network.background.2.cells=[0, 2]")
+    assert line.endswith(
+        ": network.background.2: with background.0 and background.1, others take 1 of a cell's uplink: "
+        "some of it must be left"
+    )
+    several = read(text, "network.background.2.cells=[0, 1]").network
+    assert [len(several.backgrounds("uplink", cell)) for cell in range(3)] == [2, 2, 2]
+    assert [len(several.backgrounds("downlink", cell)) for cell in range(3)] == [2, 2, 1]
+    (line,) = refusal(FLUID + "  background: {kind: constant, share: 0.3, cells: [3]}\n")
+    assert line.startswith("s.yaml:12:3: network.background: there is no cell 3")
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("{kind: constant, share: 1}", "background: share must be from 0 to less than 1"),
+        ("{kind: constant, share: 0.1, direktion: up}", "background.direktion: unknown key, did you mean 'direction'?"),
+        ("[{kind: constant, share: 1}]", "background.0: share must be from 0 to less than 1"),
+        ("[{kind: constant, share: 0.1, cells: []}]", "background.0: cells must say whose airtime others take"),
+        ("[{kind: constant, share: 0.1, cells: [-1]}]", "background.0: cells are numbered from 0"),
+        ("[{kind: constant, share: 0.1, direction: up}]", "background.0.direction: expected 'uplink', 'downlink'"),
+    ],
+)
+def test_a_background_is_one_or_several(written: str, told: str) -> None:
+    (line,) = refusal(FLUID + f"  background: {written}\n")
+    assert f"network.{told}" in line
 
 
 def test_sectors_are_cells() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from netfed.network.background import Constant
-from netfed.network.cellular import Cellular
+from netfed.network.cellular import Cellular, Session
 from netfed.network.link_adaptation.rates import downlink_ladder, uplink_ladder
 from netfed.network.mobility.handover import Handover, RadioLinkFailure
 from netfed.network.mobility.spec import Mobility, RandomWaypoint
@@ -43,6 +43,18 @@ def test_a_device_that_lacks_power_is_on_as_many_resource_blocks_as_its_rate_nee
     ways = set(zip(ladder.rate_bps.tolist(), ladder.allocation.tolist(), strict=True))
     assert set(zip(population.rate_up_bps.tolist(), population.allocation_up.tolist(), strict=True)) <= ways
     assert 0 < population.allocation_up.min() < population.allocation_up.max() == 1.0
+
+
+def test_the_limit_of_a_session_holds_a_fast_radio_back(build: Build) -> None:
+    network = build(replace(URBAN, uplink=Session(limit=1e6)), count=1)
+    begin(network, [0])
+    assert network.population.rate_up_bps[0] > 5e6
+    assert network.env.run(sent(network, 0, 2 * 10**6)) == pytest.approx(2.0 + URBAN.latency)
+    radio_s = 2e6 / network.population.rate_up_bps.item(0)
+    (row,) = (row for row in network.recorder.take() if row["kind"] == "transfer")
+    assert (row["backhaul_s"], row["core_s"]) == (0.0, pytest.approx(2.0 - radio_s))
+    download_s = network.env.run(sent(network, 0, 2 * 10**6, "downlink"))
+    assert download_s == pytest.approx(2e6 / network.population.rate_down_bps.item(0) + URBAN.latency)
 
 
 def test_the_radio_sleeps_while_nobody_takes_part(build: Build) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from netfed.network.cell_trace import CellTrace
 from netfed.network.rate_trace import Csv, Lumos5G, Mahimahi, RateTrace, Ucc5G
 from netfed.plugin import read, write
+from netfed.streams import Streams
 
 UCC = """\
 Timestamp,Longitude,Latitude,Speed,NetworkMode,DL_bitrate,UL_bitrate,State
@@ -99,6 +101,18 @@ def test_a_file_is_pinned(tmp_path: Path) -> None:
 def test_names_the_line_that_is_wrong(tmp_path: Path, kind: Any, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kind(path=file(tmp_path, text)).steps("downlink")
+
+
+def test_it_may_be_said_where_all_are_when_the_simulation_begins(tmp_path: Path) -> None:
+    path = file(tmp_path, "t_s,rate_bps\n0,5\n1,1\n")
+    assert Csv(path=path).steps("uplink").begins_s is None
+    cells, streams = CellTrace(uplink=Csv(path=path, repeat=False)), Streams(1)
+    assert len({cells.since_s("uplink", cell, streams) for cell in range(5)}) == 5
+    together = CellTrace(uplink=Csv(path=path, begins=1.5))
+    assert {together.since_s("uplink", cell, streams) for cell in range(5)} == {1.5}
+    assert CellTrace(uplink=Csv(path=path), cells=(1,)).since_s("uplink", 1, streams) == 0.0
+    with pytest.raises(ValueError, match="begins must be 0 s or more"):
+        Csv(path=path, begins=-1.0)
 
 
 def test_the_last_rate_goes_on(tmp_path: Path) -> None:

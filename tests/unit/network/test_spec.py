@@ -11,7 +11,9 @@ import pytest
 
 from netfed.network.availability import Windows
 from netfed.network.battery import Battery, Charging
-from netfed.network.cellular import Cellular
+from netfed.network.cellular import Cellular, Session
+from netfed.network.radio.carrier import Fr3Lower
+from netfed.network.radio.outdoor import UrbanMacro
 from netfed.network.rate_trace import Lumos5G
 from netfed.network.spec import Devices, Dropout, Fixed, Fluid, Ideal, LinkClass, Network
 from netfed.network.topology import Hexagonal
@@ -30,6 +32,10 @@ def test_checking_a_scenario_needs_no_heavy_import() -> None:
     ("make", "message"),
     [
         (lambda: Hexagonal(base_stations=0), "base_stations must be at least 1"),
+        (
+            lambda: Hexagonal(base_stations=10**10),
+            "10000000000 base stations are more than the 100000 that fit in memory",
+        ),
         (lambda: Hexagonal(spacing=0.0), "spacing must be more than 0 m"),
         (lambda: Dropout(upload=1.5), "upload must be from 0 to 1"),
         (lambda: Windows(period=10.0, duration=11.0), r"duration must be .* at most period \(10 s\)"),
@@ -58,6 +64,10 @@ def test_checking_a_scenario_needs_no_heavy_import() -> None:
         (lambda: Devices(count=1, weight={1.0: 0.5, 4.0: 0.1}), "weight: the shares add up to 0.6, not to 1"),
         (lambda: Devices(count=1, weight={1.0: 1.5, 4.0: -0.5}), "weight: the share of 1 must be from 0 to 1"),
         (lambda: Fixed(LINK, LINK, LinkClass(rate=1e6, spread=0.1)), "backhaul: spread is for access links only"),
+        (lambda: Fluid(LINK, LINK, LinkClass(rate=1e6, limit=1e6)), "backhaul: limit is for access links only"),
+        (lambda: Cellular(UrbanMacro(), Fr3Lower(), LinkClass(1e6, limit=1e6)), "backhaul: limit is for access links"),
+        (lambda: Cellular(UrbanMacro(), Fr3Lower(), LinkClass(1e6, spread=0.1)), "backhaul: spread is for access"),
+        (lambda: Session(limit=0.0), "limit must be more than 0 bit/s"),
         (lambda: Fluid(LinkClass(rate=math.inf), LINK, LINK), "uplink: rate must be finite"),
     ],
 )

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netfed.errors import ScenarioError
 from netfed.network.mobility.spec import Area, GaussMarkov, Manhattan, Mobility, RandomWaypoint, Static
 from netfed.network.mobility.trajectories import Trajectories
 from netfed.network.mobility.walks import WaypointWalk, mean_distance_m
@@ -191,9 +190,7 @@ def test_an_outer_street_has_half_as_many_devices() -> None:
 
 
 def test_a_block_must_fit() -> None:
-    with pytest.raises(
-        ScenarioError, match=r"devices\.mobility\.block: no block of 500 m fits the area of 800 m x 400 m"
-    ):
+    with pytest.raises(ValueError, match=r"no block of 500 m fits the area of 800 m x 400 m"):
         trajectories(Manhattan(block=500.0))
 
 
