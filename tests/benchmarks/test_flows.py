@@ -2,8 +2,8 @@
 
 A closed loop: as many processes as flows are to be concurrent, each sending one payload after another. Radio rates are
 log-normal; the backhaul behind all cells has either room for every radio or half of what the cells could carry. The
-bar, 20,000 flows a second at 10,000 concurrent, is one of a fast core: the test compares with how many timers SimPy
-runs in the same minute, and fails where a flow takes a quarter more of these than it does today.
+bar is 20,000 flows a second at 10,000 concurrent; so that a loss shows on a fast core too, the test also compares with
+how many timers SimPy runs in the same minute, and fails where a flow takes half as many again as it does today.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from netfed.network.flows import Shared
 
 CASES = {10: 1, 100: 7, 10_000: 57}
 """Concurrent flows: cells."""
-BAR, TOLERANCE, TIMERS_A_FLOW = 20_000, 0.8, 15
+BAR, TOLERANCE, TIMERS_A_FLOW = 20_000, 0.8, 11
 FLOWS, TIMERS, REPEATS, RATE_BPS = 20_000, 100_000, 5, 20e6
 
 
@@ -96,4 +96,5 @@ def test_flows_per_second() -> None:
         print(f"{concurrent:>10} {cells:>5} {row[0]:9,.0f} {row[1]:9,.0f} {row[2]:9,.0f}")
     timers_a_flow = statistics.median(ratios)
     print(f"at {concurrent} concurrent: best {max(free):,.0f}, bar {BAR:,}; a flow takes {timers_a_flow:.1f} timers")
+    assert max(free) >= TOLERANCE * BAR
     assert TOLERANCE * timers_a_flow <= TIMERS_A_FLOW
