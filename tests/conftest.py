@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +100,23 @@ def pairs(brief: bool) -> int:
 
 
 @pytest.fixture
-def built(tmp_path: Path) -> Build:
+def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the disk: a kill, unlike a power cut, loses nothing that was written."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture(scope="session")
+def read_once() -> Iterator[None]:
+    """Read the digits once only."""
+    from sklearn import datasets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "load_digits", cache(datasets.load_digits))
+        yield
+
+
+@pytest.fixture
+def built(tmp_path: Path, no_fsync: None, read_once: None) -> Build:
     """Return a function that builds the experiment of a small scenario, parts of it replaced."""
     from netfed.build import build
     from netfed.scenario import loads
@@ -110,7 +128,7 @@ def built(tmp_path: Path) -> Build:
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Play:
+def play(tmp_path: Path, no_fsync: None, read_once: None) -> Play:
     """Return a function that plays a scenario: ``play("a.b=c", ..., store=..., workers=..., text=...)``."""
     from netfed.build import build
     from netfed.scenario import loads

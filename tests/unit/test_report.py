@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from html.parser import HTMLParser
 from pathlib import Path
-
-import pytest
 
 from netfed.manifest import problems
 from netfed.report import page
 from tests.recorded import EVENTS, ROUNDS, SUMMARY, link, lost, record, transfer
 from tests.unit.conftest import Netfed
-
-
-@pytest.fixture(autouse=True)
-def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 class Reader(HTMLParser):
