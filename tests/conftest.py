@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("netfed", deadline=None)  # the first example may import what the others have
+settings.load_profile("netfed")
 
 SMALL = """\
 netfed: 1
@@ -113,6 +117,17 @@ def read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(datasets, "load_digits", cache(datasets.load_digits))
         yield
+
+
+@pytest.fixture(scope="module")
+def one_blas_thread() -> Iterator[None]:
+    """Compute in one thread, as clients do: others would spin for a core that two processes of pytest contend for."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
