@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -109,16 +108,6 @@ def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
-@pytest.fixture(scope="session")
-def read_once() -> Iterator[None]:
-    """Read the digits once only."""
-    from sklearn import datasets
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets, "load_digits", cache(datasets.load_digits))
-        yield
-
-
 @pytest.fixture(scope="module")
 def one_blas_thread() -> Iterator[None]:
     """Compute in one thread, as clients do: others would spin for a core that two processes of pytest contend for."""
@@ -131,7 +120,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def built(tmp_path: Path, no_fsync: None, read_once: None) -> Build:
+def built(tmp_path: Path, no_fsync: None) -> Build:
     """Return a function that builds the experiment of a small scenario, parts of it replaced."""
     from netfed.build import build
     from netfed.scenario import loads
@@ -143,7 +132,7 @@ def built(tmp_path: Path, no_fsync: None, read_once: None) -> Build:
 
 
 @pytest.fixture
-def play(tmp_path: Path, no_fsync: None, read_once: None) -> Play:
+def play(tmp_path: Path, no_fsync: None) -> Play:
     """Return a function that plays a scenario: ``play("a.b=c", ..., store=..., workers=..., text=...)``."""
     from netfed.build import build
     from netfed.scenario import loads
