@@ -28,12 +28,8 @@ class Done(NamedTuple):
 
 
 def environment(path: Path | str = ROOT, **variables: str) -> dict[str, str]:
-    """Return this process's environment, with netfed found under ``path``.
-
-    The coverage of a copy of netfed is not netfed's: it is measured in the checkout only.
-    """
-    kept = {name: value for name, value in os.environ.items() if path == ROOT or not name.startswith("COV")}
-    return {**kept, "PYTHONPATH": str(path), **variables}
+    """Return this process's environment, with netfed found under ``path``."""
+    return {**os.environ, "PYTHONPATH": str(path), **variables}
 
 
 def command(*arguments: object) -> list[str]:

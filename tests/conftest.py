@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("netfed", deadline=None)  # the first example may import what the others have
+settings.load_profile("netfed")
 
 SMALL = """\
 netfed: 1
@@ -98,7 +103,24 @@ def pairs(brief: bool) -> int:
 
 
 @pytest.fixture
-def built(tmp_path: Path) -> Build:
+def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the disk: a kill, unlike a power cut, loses nothing that was written."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture(scope="module")
+def one_blas_thread() -> Iterator[None]:
+    """Compute in one thread, as clients do: others would spin for a core that two processes of pytest contend for."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def built(tmp_path: Path, no_fsync: None) -> Build:
     """Return a function that builds the experiment of a small scenario, parts of it replaced."""
     from netfed.build import build
     from netfed.scenario import loads
@@ -110,7 +132,7 @@ def built(tmp_path: Path) -> Build:
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Play:
+def play(tmp_path: Path, no_fsync: None) -> Play:
     """Return a function that plays a scenario: ``play("a.b=c", ..., store=..., workers=..., text=...)``."""
     from netfed.build import build
     from netfed.scenario import loads

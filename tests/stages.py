@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # what a process compiles, the many others need not
 PYTEST = [sys.executable, "-m", "pytest", "-q"]
+BY_TWO = ["-n", "2", "--dist", "worksteal"]  # what a module's tests share is then mostly made by one of the two only
+FAST = ["-m", "not slow and not claim and not question and not benchmark"]
+
+
+def only(marker: str) -> list[str]:
+    """Select the tests of a marker, and spare pytest the import of files without any."""
+    files = [str(path) for path in sorted(ROOT.glob("tests/**/test_*.py")) if f"mark.{marker}" in path.read_text()]
+    return ["-m", marker, *files]
+
+
 STAGES = {
     "lint": [[sys.executable, "-m", "ruff", "check"], [sys.executable, "-m", "ruff", "format", "--check"]],
     "types": [[sys.executable, "-m", "mypy"]],
     "tests": [
-        [
-            *PYTEST,
-            "-n",
-            "2",
-            "-m",
-            "not slow and not claim and not question and not benchmark",
-            "--cov",
-            "--cov-report=",
-        ]
+        [*PYTEST, *BY_TWO, *FAST, "tests/unit", "--cov", "--cov-report="],
+        [*PYTEST, *BY_TWO, *FAST, "--ignore", "tests/unit"],
     ],
-    "slow": [[*PYTEST, "-n", "2", "-m", "slow"]],
+    "slow": [[*PYTEST, *BY_TWO, *only("slow")]],
     "coverage": [[sys.executable, "-m", "coverage", "report", "--skip-covered", "--fail-under=90"]],
-    "claims": [[*PYTEST, "-s", "-m", "claim", "--brief"]],
-    "benchmarks": [[*PYTEST, "-s", "-m", "benchmark", "--brief"]],
+    "claims": [[*PYTEST, "-s", "--brief", *only("claim")]],
+    "benchmarks": [[*PYTEST, "-s", "--brief", *only("benchmark")]],
 }
 
 
@@ -36,7 +41,7 @@ def main() -> int:
     for name, commands in STAGES.items():
         print(f"\n== {name}", flush=True)
         start = time.monotonic()
-        if sum(subprocess.run(command, cwd=ROOT, check=False).returncode != 0 for command in commands):
+        if sum(subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=False).returncode != 0 for command in commands):
             failed.append(name)
         seconds[name] = time.monotonic() - start
     print("\n== seconds")

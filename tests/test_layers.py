@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,13 +36,20 @@ NEVER = {"network": {"torch"}, "learning": {"simpy"}, "results": {"torch", "simp
 SEEDING = {"default_rng", "SeedSequence", "RandomState"}
 WATCHES_PROCESS_GENERATORS = "learning/draws.py"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 SPECS = [
     path
     for path in MODULES
     if "kind=" in path.read_text()
     and any(
         isinstance(node, ast.ClassDef) and any(keyword.arg == "kind" for keyword in node.keywords)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
     )
 ]
 
@@ -75,7 +83,7 @@ def imports(tree: ast.Module, *, top_level_only: bool = False):
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_down(path: Path) -> None:
     here = room(path)
-    for name in imports(ast.parse(path.read_text())):
+    for name in imports(parsed(path)):
         top, _, rest = name.partition(".")
         if top in NEVER.get(here, ()):
             pytest.fail(f"{here} imports {top}")
@@ -90,7 +98,7 @@ def test_imports_point_down(path: Path) -> None:
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_specs_import_nothing_heavy_at_module_level(path: Path) -> None:
     heavy = {"torch", "numpy", "simpy", "networkx", "sklearn", "pyarrow"}
-    found = {name.partition(".")[0] for name in imports(ast.parse(path.read_text()), top_level_only=True)}
+    found = {name.partition(".")[0] for name in imports(parsed(path), top_level_only=True)}
     assert not found & heavy
 
 
@@ -100,7 +108,7 @@ def test_there_are_specs() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_streams_makes_generators_and_nobody_seeds_the_process(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Attribute) and node.attr in SEEDING:
             pytest.fail(f"line {node.lineno}: {node.attr}")
         if str(path.relative_to(PACKAGE)) != WATCHES_PROCESS_GENERATORS and isinstance(node, ast.Import):
@@ -112,7 +120,7 @@ FORBIDDEN = {"eval", "exec", "compile", "__import__"}
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_nothing_that_runs_what_it_reads(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     for name in imports(tree):
         assert name.partition(".")[0] not in {"pickle", "shelve", "marshal", "joblib", "dill"}
     for node in ast.walk(tree):

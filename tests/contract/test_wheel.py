@@ -1,4 +1,4 @@
-"""The wheel carries all that netfed needs, and nothing that does not belong to it."""
+"""The wheel carries all that netfed needs, and nothing that does not belong to it; what comes with it runs from it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from netfed import __version__
+from netfed.amounts import number
+from netfed.sources import shipped
 from tests.commands import ROOT, environment, netfed
 
 pytestmark = pytest.mark.slow
@@ -57,17 +59,24 @@ def test_the_wheel_has_every_module_of_the_checkout(installed: Path) -> None:
     assert modules(installed / "netfed") == modules(ROOT / "netfed")
 
 
-def test_the_wheel_checks_and_runs_the_quickstart_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
+def test_the_wheel_is_what_is_found_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
     env = environment(installed)
     where = [sys.executable, "-c", "import netfed; print(netfed.__file__)"]
     file = subprocess.run(where, cwd=tmp_path, env=env, check=True, capture_output=True, text=True).stdout.strip()
     assert Path(file).is_relative_to(installed)
-
     checked = netfed("check", "quickstart", cwd=tmp_path, env=env)
     assert checked.code == 0, checked.err
-    result = netfed("run", "quickstart", "--short", "--json", cwd=tmp_path, env=env).json
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_every_scenario_runs_in_its_short_form_outside_the_checkout(installed: Path, tmp_path: Path, name: str) -> None:
+    result = netfed("run", name, "--short", "--json", cwd=tmp_path, env=environment(installed)).json
     assert result["state"] == "finished"
-    assert result["rounds"] == 2
-    assert set(result["references"]) == {"pretrained", "central", "local"}
+    assert result["updates"]["arrived"] > 0
+    assert result["quarantined"] == {}
     assert Path(tmp_path / result["run"]).is_dir()
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}
+    print(f"{name}: accuracy {number(result['metric']['last'])} after {result['sim_time_s']:.2f} simulated seconds")
+    if name == "quickstart":
+        assert result["rounds"] == 2
+        assert set(result["references"]) == {"pretrained", "central", "local"}

@@ -29,6 +29,7 @@ torch.set_num_threads(1)
 netfed.run.COMMIT_EVERY_S = 0.0  # a commit for each window: more renames to die at
 os.fsync = lambda descriptor: None  # a kill, unlike a power cut, loses nothing that was written
 scenario_file, work, moments = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+scenario = load(scenario_file)
 trained = mmap.mmap(-1, 8)
 train, train_together = Trainer.train, Trainer.train_together
 
@@ -53,7 +54,6 @@ Trainer.train, Trainer.train_together = counting_train, counting_train_together
 
 
 def start(out: Path) -> None:
-    scenario = load(scenario_file)
     with begin(scenario, scenario_file.read_text(), out) as folder:
         play(folder)
 

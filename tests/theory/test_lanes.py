@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from netfed.learning.optimizers import SGD, AdamW
 from netfed.learning.rules.backprop import Backprop
 from netfed.learning.task import TaskExamples
 from tests.conftest import Play
+
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
 CLIENTS = 32
 HEAVY = Backprop(learning_rate=0.05, optimizer=SGD(0.9, 0.1), proximal=0.1, batch_size=8, epochs=2)
@@ -95,14 +97,6 @@ class Together:
 
 def losses(outputs: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(outputs, labels, reduction="none")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_blas_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 CASES = [

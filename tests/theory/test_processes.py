@@ -109,7 +109,7 @@ def test_json_is_one_object_with_every_field_and_text_goes_to_stderr(home: Path)
     assert netfed("show", result["run"], "--json", cwd=home).json == again
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, 4])
 def test_any_number_of_workers(home: Path, undisturbed: dict[str, Any], workers: int) -> None:
     """A serial executor's digest is that of any number of threads."""
     threads = netfed("run", "processes.yaml", "--json", "--workers", workers, cwd=home).json
@@ -134,7 +134,7 @@ def test_another_environment(home: Path, undisturbed: dict[str, Any], tmp_path: 
 
 def test_a_loaded_machine(home: Path, undisturbed: dict[str, Any]) -> None:
     with burning_cores():
-        loaded = netfed("run", "processes.yaml", "--json", cwd=home)
+        loaded = netfed("run", "processes.yaml", "--json", "--workers", 2, cwd=home)
     assert digests(loaded.json) == digests(undisturbed)
 
 

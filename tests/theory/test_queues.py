@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,14 @@ import pytest
 from numpy.typing import NDArray
 from simpy import Environment, Event
 
+from netfed.answers import ANSWERS
 from netfed.network.flows import Shared
 from netfed.streams import Streams
+from netfed.vectors import evaluate, read
 
 Floats = NDArray[np.float64]
 
+VECTORS = Path(__file__).parents[1] / "vectors" / "network.json"
 RATE_BPS = 1e9
 EMPTIER, BATCHES, QUANTILE = 500, 40, 2.708
 """Arrivals that are not counted; how many batches there are; of Student's t, for 99 % and one degree less."""
@@ -162,3 +166,9 @@ def test_mean_stay(name: str) -> None:
 @pytest.mark.parametrize("name", QUEUES)
 def test_mean_stay_within_3_percent(name: str) -> None:
     compare(name, QUEUES[name].departures, widest=0.03)
+
+
+def test_a_busy_cell_of_the_vectors_keeps_transfers_as_long_as_theory_says() -> None:
+    chosen = [vector for vector in read(VECTORS) if vector.name in ("ps-queue-017", "dps-queue-001")]
+    for score in evaluate(chosen, ANSWERS).values():
+        assert (score.hold, score.missed) == (1, {})

@@ -1,4 +1,4 @@
-"""The command line, called in this process."""
+"""What unit tests share: the command line, called in this process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from netfed.cli import main
+
+
+@pytest.fixture(autouse=True)
+def quick(no_fsync: None) -> None:
+    """Unit tests do not wait for the disk."""
 
 
 class Done(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -23,8 +22,7 @@ Record = Callable[..., Results]
 
 
 @pytest.fixture
-def record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Record:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def record(tmp_path: Path) -> Record:
     return partial(recorded.record, tmp_path)
 
 

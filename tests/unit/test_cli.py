@@ -121,7 +121,6 @@ class StandIn:
 def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[StandIn]:
     monkeypatch.setattr("netfed.build.build", StandIn)
     monkeypatch.setattr("netfed.run.COMMIT_EVERY_S", 0.0)
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setattr(StandIn, "at", staticmethod(lambda version: None), raising=False)
     monkeypatch.setattr(StandIn, "built", [], raising=False)
     monkeypatch.chdir(tmp_path)

@@ -27,7 +27,6 @@ def healthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("netfed.cli.computer._read", lambda path, otherwise: files[path])
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=50e9))
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: ["numpy>=1.26", "pytest>=8 ; extra == 'test'"])
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     for name in list(os.environ):
         if name.startswith(("MKL_", "ONEDNN_", "ATEN_", "DNNL_", "OMP_", "GOMP_", "KMP_")):
             monkeypatch.delenv(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,8 +45,7 @@ EVENTS = [
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Results:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def run(tmp_path: Path) -> Results:
     return record(tmp_path, [a_round(0, 0.0, 0.5), a_round(1, 14.0, 0.8)], EVENTS, resolved=GIVEN)
 
 
@@ -65,10 +63,7 @@ def test_a_run_is_the_sum_of_its_rounds(run: Results) -> None:
     assert sum(explanation.parts.values()) == 14
 
 
-def test_a_radio_that_connects_is_not_a_device_that_is_not_there(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def test_a_radio_that_connects_is_not_a_device_that_is_not_there(no_fsync: None, tmp_path: Path) -> None:
     promotions = [
         {"t_s": at_s + 0.5, "kind": "promotion", "device": 1, "start_s": at_s, "energy_j": 0.6} for at_s in (0.0, 4.5)
     ]
@@ -123,8 +118,7 @@ def test_a_key_is_felt_by_what_it_brings(felt: tuple[str, ...], named: list[str]
     assert [key for key, _ in unfelt(document.read(resolved, "s.yaml"), felt)] == named
 
 
-def test_the_limit_of_a_session_binds_in_the_core(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def test_the_limit_of_a_session_binds_in_the_core(tmp_path: Path) -> None:
     rows = [*EVENTS[:5], transfer(2, "uplink", 4.0, 14.0, airtime_s=3.0, backhaul_s=1.0, core_s=5.0)]
     limited = GIVEN.replace("uplink: {rate: 1 Mbit/s", "uplink: {limit: 0.3 Mbit/s, rate: 1 Mbit/s")
     rounds = [a_round(0, 0.0, 0.5), a_round(1, 14.0, 0.8)]
@@ -178,10 +172,7 @@ def sent_once(t_s: float, **more: Any) -> dict[str, Any]:
     return {**row, "delivered": True, **more}
 
 
-def test_a_transmission_to_many_counts_once_and_is_part_of_nobodys_update(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def test_a_transmission_to_many_counts_once_and_is_part_of_nobodys_update(tmp_path: Path) -> None:
     downward = [sent_once(2.5), received(1, 3.0, latency_s=0.5), received(2, 3.0, latency_s=0.5)]
     rows = [*downward, {"t_s": 4.0, "kind": "compute", "device": 1, "start_s": 3.0}, *EVENTS[3:]]
     rounds = [a_round(0, 0.0, 0.5), a_round(1, 14.0, 0.8)]
@@ -204,10 +195,7 @@ def test_a_transmission_to_many_counts_once_and_is_part_of_nobodys_update(
     assert "network.delivery" not in explanation.unfelt
 
 
-def test_the_rest_that_a_device_gets_alone_belongs_to_its_update(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def test_the_rest_that_a_device_gets_alone_belongs_to_its_update(tmp_path: Path) -> None:
     downward = [sent_once(1.5), received(2, 1.5, delivered=False), transfer(2, "downlink", 1.5, 3.0, airtime_s=1.0)]
     rounds = [a_round(0, 0.0, 0.5), a_round(1, 14.0, 0.8)]
     rows = [*downward, EVENTS[3], EVENTS[5]]
@@ -222,8 +210,7 @@ def test_the_rest_that_a_device_gets_alone_belongs_to_its_update(
     assert explanation.unfelt["network.delivery"] == why
 
 
-def test_what_was_not_recorded_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def test_what_was_not_recorded_is_not_told(tmp_path: Path) -> None:
     bare = [{name: value for name, value in row.items() if not name.endswith(("airtime_s",))} for row in EVENTS]
     explanation = explain(record(tmp_path, [a_round(1, 14.0, 0.8)], bare, resolved=GIVEN))
     assert explanation.bottleneck == "uplink"
@@ -231,8 +218,7 @@ def test_what_was_not_recorded_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_
     assert "network.backhaul.rate" not in explanation.unfelt
 
 
-def test_a_run_without_events_has_only_its_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+def test_a_run_without_events_has_only_its_clock(tmp_path: Path) -> None:
     explanation = explain(record(tmp_path, [a_round(0, 7.0, 0.5)], [], resolved=GIVEN))
     assert (explanation.parts, explanation.links) == ({"cloud": 7}, {})
 

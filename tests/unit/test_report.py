@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,11 +13,6 @@ from netfed.progress import Progress
 from netfed.report import page
 from tests.recorded import EVENTS, ROUNDS, SUMMARY, link, lost, participation, record, transfer
 from tests.unit.conftest import Netfed
-
-
-@pytest.fixture(autouse=True)
-def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 class Reader(HTMLParser):

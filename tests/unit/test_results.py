@@ -17,11 +17,6 @@ from netfed.results import load
 from netfed.runfolder import RunFolder
 
 
-@pytest.fixture(autouse=True)
-def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
 def create(out: Path) -> RunFolder:
     return RunFolder.create(out, "toy", scheme="fedavg", seed=7, scenario_digest="d", source="", resolved="")
 

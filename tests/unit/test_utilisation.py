@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,6 @@ from netfed.utilisation import utilisation
 from tests import recorded
 from tests.conftest import NOTHING
 from tests.recorded import EVENTS, ROUNDS, a_round, link
-
-
-@pytest.fixture(autouse=True)
-def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def results(tmp_path: Path, events: list[dict[str, Any]]) -> Results:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from netfed.learning.data.spec import Count, Dataset, Examples, Spread
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from netfed.streams import Streams
 
 
@@ -22,10 +26,21 @@ class Digits(Dataset, kind="digits"):
     def load(self, _streams: Streams) -> Examples:
         """Return inputs of shape [1797, 1, 8, 8]; the 16 grey levels above zero are scaled to [0, 1]."""
         import numpy as np
-        from sklearn.datasets import load_digits
 
-        images, labels = load_digits(return_X_y=True)
+        table = _digits()
+        images, labels = table[:, :-1], table[:, -1]
         return Examples((images / 16).astype(np.float32).reshape(-1, 1, 8, 8), labels.astype(np.int64), classes=10)
+
+
+@cache
+def _digits() -> NDArray[np.float64]:
+    """Read scikit-learn's file without importing scikit-learn, which takes as long as PyTorch. [example, 64 + label]"""
+    from importlib.metadata import distribution
+
+    import numpy as np
+
+    file = distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
+    return np.loadtxt(str(file), delimiter=",")
 
 
 @dataclass(frozen=True)

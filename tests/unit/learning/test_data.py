@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits
 
 from netfed.errors import ScenarioError
 from netfed.learning.data.datasets import Digits, Synthetic
@@ -62,6 +63,9 @@ def bar(column: int, side: int = 9) -> np.ndarray:
 
 def test_digits_are_scikit_learns() -> None:
     digits = Digits().load(WORLD)
+    images, labels = load_digits(return_X_y=True)
+    assert np.array_equal(digits.inputs.reshape(1797, 64) * 16, images)
+    assert np.array_equal(digits.labels, labels)
     assert digits.inputs.shape == (1797, 1, 8, 8)
     assert digits.inputs.dtype == np.float32
     assert digits.labels.dtype == np.int64

@@ -16,6 +16,8 @@ from torch.utils.checkpoint import checkpoint
 from netfed.errors import ScenarioError
 from netfed.learning.draws import JobDraws, probe, seeded
 
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
+
 OWN = np.random.default_rng(0)
 X = torch.rand(4, 6, 8, generator=torch.Generator().manual_seed(0))
 

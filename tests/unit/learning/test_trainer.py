@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ from netfed.learning.task import Classification
 from netfed.learning.trainer import Trainer
 from netfed.streams import Streams
 
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
+
 RULE = Backprop(learning_rate=0.1, optimizer=SGD(momentum=0.9), batch_size=16, epochs=2)
 PERCEPTRON, FULL = MLP((8,)), Full()
 TRANSFORMER = ConvTransformer(width=6, heads=2, blocks=1, dropout=0.3)
@@ -38,14 +39,6 @@ class Client:
 @pytest.fixture
 def graph(tmp_path: Path) -> Graph:
     return Graph(Store(tmp_path, "n"), lambda calls: [call() for call in calls])
-
-
-@pytest.fixture(autouse=True)
-def one_blas_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def trainer(
