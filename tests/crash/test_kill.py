@@ -18,8 +18,9 @@ SCHEMES = {
     "hierarchical": "{kind: hierarchical, rounds: 4, cohort: 4, server: {kind: adam, learning_rate: 0.05}}",
 }
 WINDOW = {"fedavg": 4, "fedbuff": 3, "hierarchical": 4}
-CASES = [(scheme, codec, "serial") for scheme in SCHEMES for codec in ("dense", "top-k")] + [
-    ("fedavg", "top-k", "cohort")
+CASES = [(scheme, codec, "serial") for scheme in ("fedavg", "fedbuff") for codec in ("dense", "top-k")] + [
+    ("hierarchical", "top-k", "serial"),
+    ("fedavg", "top-k", "cohort"),
 ]
 CODECS = {"dense": "float32", "top-k": "{kind: topk, fraction: 0.1}"}
 NETWORK = (
