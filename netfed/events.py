@@ -73,7 +73,8 @@ def to_table(rows: list[Row]) -> Any:
         else pa.nulls(len(rows), arrow[column])
         for name, column in COLUMNS.items()
     }
-    columns["more"] = pa.array([_more(row) for row in rows], pa.string())
+    known = filled <= COLUMNS.keys()
+    columns["more"] = pa.nulls(len(rows), pa.string()) if known else pa.array([_more(row) for row in rows], pa.string())
     return pa.table(columns)
 
 

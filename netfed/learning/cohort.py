@@ -124,16 +124,20 @@ def _steps(
     rows = [row[:count] for row, count in zip(torch.from_numpy(orders).flatten(1).unbind(), counts, strict=True)]
     every = np.arange(len(counts))
     weigh = cache(partial(_weights, size))
-    for step in range(int(batches[0]) * rule.epochs):
-        width = int(np.count_nonzero(batches * rule.epochs > step))
-        places = step % batches[:width]
-        for lane in np.flatnonzero(places == 0).tolist():
-            torch.randperm(counts[lane], generator=generators[lane], out=rows[lane])
-        sizes = np.where(places == batches[:width] - 1, rests[:width], size).tolist()
-        place = places[0]
-        chosen = orders[:width, place] if (places == place).all() else orders[every[:width], places]
-        examples = chosen + starts[:width]
-        yield sizes, torch.from_numpy(examples.ravel()), weigh(tuple(sizes))
+    for epoch in range(rule.epochs):
+        steps = np.arange(epoch * batches[0], (epoch + 1) * batches[0])[:, None]
+        widths = np.count_nonzero(batches * rule.epochs > steps, axis=1).tolist()
+        places = steps % batches  # [step, lane]
+        sizes = np.where(places == batches - 1, rests, size).tolist()
+        in_step = (places == places[:, :1]).all(axis=1).tolist()
+        beginners = [np.flatnonzero(begin).tolist() for begin in places == 0]
+        for step, width in enumerate(widths):
+            for lane in beginners[step]:
+                if lane < width:
+                    torch.randperm(counts[lane], generator=generators[lane], out=rows[lane])
+            chosen = orders[:width, step] if in_step[step] else orders[every[:width], places[step, :width]]
+            examples = torch.from_numpy((chosen + starts[:width]).ravel())
+            yield sizes[step][:width], examples, weigh(tuple(sizes[step][:width]))
 
 
 def _weights(size: int, sizes: Sequence[int]) -> Tensor:
