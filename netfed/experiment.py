@@ -299,7 +299,7 @@ class Experiment:
                 arrival.row.update(cause=fault["cause"], detail=fault["detail"])
                 published.row["quarantined"] = int(published.row["quarantined"] or 0) + 1
                 update = f"the update of device {arrival.device.id} on version {arrival.model.version} is bad"
-                remedy = "; lower rule.learning_rate" if fault["cause"] == "not-finite" else ""
+                remedy = "; lower rule.learning_rate" if fault["cause"] in ("not-finite", "huge") else ""
                 if self._on_bad_update == "fail":
                     raise RunFailed(f"{update}: {fault['detail']}{remedy}, or keep it out: on_bad_update: quarantine")
                 if self._bad_in_a_row == _BAD_IN_A_ROW:

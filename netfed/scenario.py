@@ -143,8 +143,9 @@ class Scenario:
             many epochs per example as the scheme gives at the most.
         evaluate_every: Aggregations from one evaluation to the next; the last one is always evaluated. 0: none is.
         on_bad_update: What becomes of an update whose training failed, that is misshapen, has numbers that are not
-            finite, or whose norm is more than a hundred times the median of its round: ``quarantine`` keeps it out of
-            the mean and notes it, ``fail`` ends the run.
+            finite, or is huge, its norm more than a hundred times the median of those that it meets in a mean, or than
+            that of what it was trained from (at a root mean square of 0.1 at the least, as adapters may start at zero):
+            ``quarantine`` keeps it out of the mean and notes it, ``fail`` ends the run.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT

@@ -12,7 +12,7 @@ import torch
 
 from netfed.graph import Graph, Node, Scalars
 from netfed.layout import Layout
-from netfed.learning.quarantine import Faults, judge, unpack
+from netfed.learning.quarantine import Faults, Judge, unpack
 from netfed.learning.server import ServerOptimizer
 from netfed.learning.tensors import TENSORS, Tensors
 from netfed.plugin import plain
@@ -26,7 +26,7 @@ class Mean(NamedTuple):
     Attributes:
         update: Of what is trained, the weighted sum; of buffers, the weighted mean of what devices hold. Empty if no
             update was good.
-        faults: What is wrong with each update (`quarantine.sift`).
+        faults: What is wrong with each update (`quarantine`).
     """
 
     update: Tensors
@@ -63,8 +63,8 @@ class Aggregator:
         self._graph = graph
         self._decode = decode
         self._layout = layout
+        self._judge = Judge(layout)
         self._trained = [name for name, spec in layout.items() if spec.trained]
-        self._has_buffers = len(self._trained) < len(layout)
 
     def mean(self, sent: Sequence[Node], origins: Sequence[Node], weights: Sequence[float]) -> Average:
         """Plan the mean of updates that were sent; bad ones are kept out, and the others weigh the more.
@@ -74,9 +74,9 @@ class Aggregator:
             origins: The model that each was trained from.
             weights: One for each.
         """
-        starts = list(dict.fromkeys(origins)) if self._has_buffers else []
-        positions = [starts.index(origin) for origin in origins] if starts else []
-        compute = partial(_mean, self._decode, self._layout, weights, positions, len(starts))
+        starts: dict[Node, int] = {}
+        positions = [starts.setdefault(origin, len(starts)) for origin in origins]
+        compute = partial(_mean, self._decode, self._layout, self._judge, weights, positions)
         mean = self._graph.node("mean", ["sent", list(weights), positions], (*starts, *sent), compute)
         return Average(mean, self._graph.node("faults", (), (mean,), _faults, _FAULTS))
 
@@ -169,21 +169,22 @@ def _as(like: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
 def _mean(
     decode: Callable[[Any], Tensors],
     layout: Layout,
+    judge: Judge,
     weights: Sequence[float],
     positions: Sequence[int],
-    origins: int,
     *values: Any,
 ) -> Mean:
-    starts, sent = values[:origins], values[origins:]
+    starts, sent = values[: -len(weights)], values[-len(weights) :]
+    origins = [starts[position] for position in positions]
     updates, faults = unpack(sent, decode)
 
     def total() -> Sum:
         scale = sum(weights) / sum(weights[place] for place in updates) if faults else 1.0
-        held = [starts[positions[place]] for place in updates] if positions else []
-        return _weighted([scale * weights[place] for place in updates], [*updates.values()], held, layout)
+        kept, begun = [scale * weights[place] for place in updates], [origins[place] for place in updates]
+        return _weighted(kept, [*updates.values()], begun, layout)
 
     mean = total() if updates else Sum({}, [])
-    if bad := judge(updates, mean.norms, layout):
+    if bad := judge.faults(updates, mean.norms, origins):
         faults |= bad
         updates = {place: update for place, update in updates.items() if place not in bad}
         mean = total() if updates else Sum({}, [])
