@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 
-from netfed.graph import Graph, Node, Scalars
+from netfed.graph import SCALARS, Graph, Node, Scalars
 from netfed.layout import Layout
 from netfed.learning.quarantine import Faults, Judge, unpack
 from netfed.learning.server import ServerOptimizer
@@ -47,6 +47,25 @@ class Average:
     faults: Node
 
 
+class Learned(Protocol):
+    """A model that somebody else than the cloud has moved by means of updates.
+
+    Attributes:
+        weights: Its node.
+        examples: That each update was trained on, for each mean.
+        faults: Nodes of what is wrong with the updates, one for each mean.
+    """
+
+    @property
+    def weights(self) -> Node: ...
+
+    @property
+    def examples(self) -> list[list[int]]: ...
+
+    @property
+    def faults(self) -> list[Node]: ...
+
+
 class Aggregator:
     """Plans versions of the model.
 
@@ -80,10 +99,17 @@ class Aggregator:
         mean = self._graph.node("mean", ["sent", list(weights), positions], (*starts, *sent), compute)
         return Average(mean, self._graph.node("faults", (), (mean,), _faults, _FAULTS))
 
-    def mean_of_models(self, models: Sequence[Node], weights: Sequence[float], origin: Node) -> Average:
-        """Plan the mean of what models have gained on the one that they come from."""
-        gain = partial(_mean_gain, self._layout, weights)
-        mean = self._graph.node("mean", ["models", list(weights)], (origin, *models), gain)
+    def mean_of_models(self, models: Sequence[Learned], origin: Node) -> Average:
+        """Plan the mean of what models have gained on the one that they come from.
+
+        Each weighs as many examples as it has learned from: those of bad updates are none.
+        """
+        amounts = [
+            self._graph.node("learned", model.examples, model.faults, partial(_learned, model.examples), SCALARS)
+            for model in models
+        ]
+        reads = (origin, *(model.weights for model in models), *amounts)
+        mean = self._graph.node("mean", ["models"], reads, partial(_mean_gain, self._layout))
         return Average(mean, self._graph.node("faults", (), (mean,), _faults, _FAULTS))
 
     def add(self, model: Node, update: Node) -> Node:
@@ -191,9 +217,24 @@ def _mean(
     return Mean(mean.update, [faults.get(place) for place in range(len(sent))])
 
 
-def _mean_gain(layout: Layout, weights: Sequence[float], origin: Tensors, *models: Tensors) -> Mean:
+def _learned(examples: Sequence[Sequence[int]], *faults: Faults | None) -> int:
+    """Return on how many examples the updates of some means were trained that are not bad."""
+    return sum(
+        count
+        for counts, bad in zip(examples, faults, strict=True)
+        for count, fault in zip(counts, bad or [None] * len(counts), strict=True)
+        if fault is None
+    )
+
+
+def _mean_gain(layout: Layout, origin: Tensors, *values: Any) -> Mean:
+    models, amounts = values[: len(values) // 2], values[len(values) // 2 :]
+    moved = [place for place, amount in enumerate(amounts) if amount]
+    if not moved:
+        return Mean({}, [])
     before = {name: origin[name].double() for name in layout}
-    gains = [{name: model[name].double() - before[name] for name in layout} for model in models]
+    gains = [{name: models[place][name].double() - before[name] for name in layout} for place in moved]
+    weights = [amounts[place] / sum(amounts) for place in moved]
     return Mean(_weighted(weights, gains, [before] * len(gains), layout).update, [])
 
 

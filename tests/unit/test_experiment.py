@@ -204,6 +204,25 @@ def test_every_scheme_goes_on_without_a_bad_update(built: Build, monkeypatch: py
     assert experiment.summary()["quarantined"]["not-finite"] > 0
 
 
+def test_the_cloud_does_not_average_what_bad_updates_left_unchanged(
+    built: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All updates of one base station are bad, and some of the other: the rest count as in one mean of them all."""
+    world = ("topology={kind: hexagonal, base_stations: 2}", "task.partition={kind: dirichlet, alpha: 0.5}")
+    experiment, flat = (
+        built(*world, f"scheme={{kind: {scheme}, rounds: 1, cohort: 8}}") for scheme in ("hierarchical", "fedavg")
+    )
+    cells = experiment.simulation.population.base_station
+    bad = [*np.flatnonzero(cells == cells[0]), np.flatnonzero(cells != cells[0])[0]]
+    harm(experiment, monkeypatch, "not-finite", bad)
+    assert len(bad) < 8
+    played(experiment)
+    played(flat)
+    ours, theirs = (one.simulation.graph.read([one.simulation.model.weights])[0] for one in (experiment, flat))
+    for name, tensor in theirs.items():
+        torch.testing.assert_close(ours[name], tensor, rtol=0, atol=1e-7)
+
+
 @pytest.mark.parametrize("adapter", ["full", "{kind: lora, rank: 2}", "bias-only"])
 @pytest.mark.parametrize(
     "scheme",
