@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netfed.learning.adapters import Adapter
     from netfed.learning.rules.spec import Rule
     from netfed.learning.tensors import Tensors
+    from netfed.learning.trainer import Replica
     from netfed.scenario import Scenario
     from netfed.schemes.spec import Scheme
 
@@ -69,7 +70,8 @@ def check_rule(rule: Rule) -> None:
     """Make sure that a rule trains what it is given, and that only its arguments decide how.
 
     It changes the parameters that it is given and nothing else. Where it ends is a function of the weights, the data
-    and its generator.
+    and its generator, whatever the same module was trained for before: each thread trains one client after the other
+    on one module, whose tensors alone are overwritten in between.
     """
     from netfed.learning.tensors import tensors_digest
 
@@ -78,7 +80,13 @@ def check_rule(rule: Rule) -> None:
 
     before = dict(_perceptron().state_dict())
     for given in (set(before), {"head.weight", "head.bias"}):
-        after = _repeatable(f"{where}: fit", partial(_fit, rule, given, where), tensors_digest)
+        after = _repeatable(f"{where}: fit", partial(_fit_anew, rule, given, where), tensors_digest)
+        replica = _replica(given)
+        for _ in range(2):
+            again = tensors_digest(_fit(rule, replica, where)) == tensors_digest(after)
+            _expect(
+                again, f"{where}: fit ends elsewhere on a module that has been trained before: it leaves a trace there"
+            )
         changed = {
             name for name in before if tensors_digest({name: before[name]}) != tensors_digest({name: after[name]})
         }
@@ -332,26 +340,37 @@ def _examples() -> tuple[Any, Any]:
     return torch.randn(21, 6, generator=_generator()), torch.arange(21) % 3
 
 
-def _fit(rule: Rule, given: Iterable[str], where: str) -> Tensors:
-    """Train a perceptron's parameters of the given names, and return all of its tensors."""
+def _fit_anew(rule: Rule, given: Iterable[str], where: str) -> Tensors:
+    """Train a new perceptron's parameters of the given names, and return all of its tensors."""
+    return _fit(rule, _replica(given), where)
+
+
+def _fit(rule: Rule, replica: Replica, where: str) -> Tensors:
+    """Train a replica of a perceptron from its first weights, and return all of its tensors."""
     from torch.nn.functional import cross_entropy
 
-    module, (inputs, labels) = _perceptron().train(), _examples()
-    for name, parameter in module.named_parameters():
-        parameter.requires_grad_(name in given)
+    module, (inputs, labels) = replica.module.train(), _examples()
+    replica.load({}, _state(_perceptron()))
     trained = _trained(module)
     before = inputs.clone(), labels.clone()
-    rule.fit(
-        module,
-        [parameter for parameter in module.parameters() if parameter.requires_grad],
-        inputs,
-        labels,
-        cross_entropy,
-        _generator(),
-    )
+    rule.fit(module, replica.parameters, inputs, labels, cross_entropy, _generator())
     _expect(inputs.equal(before[0]) and labels.equal(before[1]), f"{where}: fit changed the examples")
     _expect(_trained(module) == trained, f"{where}: fit changed which parameters train")
-    return dict(module.state_dict())
+    return _state(module)
+
+
+def _state(module: Module) -> Tensors:
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def _replica(given: Iterable[str]) -> Replica:
+    """Return a perceptron of which the parameters of the given names train."""
+    from netfed.learning.trainer import Replica
+
+    module = _perceptron()
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(name in given)
+    return Replica(module)
 
 
 def _trained(module: Module) -> list[str]:

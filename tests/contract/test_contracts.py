@@ -258,8 +258,27 @@ def rules() -> dict[str, Rule]:
             with torch.no_grad():
                 parameters[0].fill_(float("inf"))
 
+    class CountsOnTheModule(Backprop, kind="broken.module"):
+        def fit(self, module, parameters, inputs, labels, loss, generator):
+            module.fits = getattr(module, "fits", 0) + 1
+            super().fit(module, parameters, inputs * module.fits, labels, loss, generator)
+
+    class HooksTheModule(Backprop, kind="broken.hook"):
+        def fit(self, module, parameters, inputs, labels, loss, generator):
+            module.hidden.register_forward_hook(lambda module, given, outputs: 0.9 * outputs)
+            super().fit(module, parameters, inputs, labels, loss, generator)
+
+    class RemembersThrough(Backprop, kind="broken.momentum"):
+        def fit(self, module, parameters, inputs, labels, loss, generator):
+            for parameter in parameters:
+                parameter.velocity = getattr(parameter, "velocity", 0.0) + 1.0
+            super().fit(module, parameters, inputs * parameters[0].velocity, labels, loss, generator)
+
     return {
         "changed nothing": Sleeps(),
+        "trained before": CountsOnTheModule(),
+        "it leaves a trace": HooksTheModule(),
+        "elsewhere on a module": RemembersThrough(),
         "generator of the whole process": DrawsFromTheProcess(),
         "fit draws from a generator": DrawsFromPython(),
         "or draws by itself": DrawsByItself(),
