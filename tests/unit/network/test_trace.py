@@ -181,6 +181,8 @@ def test_reads_what_fedscale_has(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("{", "trace.csv:1: Expecting property name"),
+        ('{"a": ' + "[" * 100_000, "trace.csv: it is nested too deeply"),
+        (f'{{"a": {{"active": [{"9" * 5000}], "inactive": [1]}}}}', "trace.csv: an integer has too many digits"),
         ('{"a": {"active": [1]}}', "trace.csv: client 'a' must have two lists, active and inactive, equally long"),
         ('{"a": {"active": [1, 2], "inactive": [3]}}', "client 'a' must have two lists"),
         ('{"a": {"active": [4], "inactive": [3]}}', "client 'a': start 4 and end 3 must be seconds, and the end after"),
