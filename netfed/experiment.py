@@ -57,6 +57,7 @@ class Experiment:
         fingerprint: What values are computed with (`namespace.fingerprint`).
 
     Attributes:
+        workers: Threads that compute.
         ahead: Participations by which the clock runs ahead of the values, or a window if that is more; the results do
             not depend on it.
     """
@@ -76,6 +77,7 @@ class Experiment:
         self.scheme = scheme
         self.fingerprint = dict(fingerprint or {})
         self.ahead = AHEAD
+        self.workers = pool.workers
         self._pool = pool
         self._references = references
         self._window = window

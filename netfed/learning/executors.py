@@ -86,12 +86,13 @@ class Pool:
         workers: Threads, the calling one among them.
 
     Attributes:
+        workers: As given.
         cpu_s: CPU seconds spent inside calls, over all threads.
     """
 
     def __init__(self, workers: int) -> None:
+        self.workers = workers
         self.cpu_s = 0.0
-        self._workers = workers
         self._others = ThreadPoolExecutor(max(workers - 1, 1), "netfed", initializer=_one_blas_thread)
 
     def __call__(self, calls: Sequence[Call]) -> list[Any]:
@@ -99,7 +100,7 @@ class Pool:
         _one_blas_thread()
         todo = deque(enumerate(calls))
         results: dict[int, Any] = {}
-        others = [self._others.submit(_work_off, todo, results) for _ in range(min(self._workers, len(calls)) - 1)]
+        others = [self._others.submit(_work_off, todo, results) for _ in range(min(self.workers, len(calls)) - 1)]
         try:
             self.cpu_s += _work_off(todo, results)
         finally:
@@ -274,7 +275,7 @@ class _CohortPool(Pool):
             alike.setdefault(shared, []).append(place)
         teams = []
         for places in alike.values():
-            parts = min(len(places), max(self._workers, -(-len(places) // self._width)))
+            parts = min(len(places), max(self.workers, -(-len(places) // self._width)))
             teams += [places[part::parts] for part in range(parts)]
         return teams
 
