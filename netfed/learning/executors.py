@@ -180,7 +180,9 @@ class Cohort(Executor, kind="cohort"):
 
     What is not training runs as under ``threads``, and so does, in lanes of its own, each worker's part of a cohort.
     A value depends neither on the number of workers nor on who shares its stack: a trial of the scenario's own shapes
-    shows that before the run, or the scenario is refused. It differs from that of ``threads`` by rounding.
+    shows that before the run, or the scenario is refused. It differs from that of ``threads`` by rounding: of outputs,
+    that is. AdamW divides by the size of gradients, so that a parameter whose gradient is zero but for rounding, and on
+    which no output depends (the bias of attention's keys, say), may end anywhere within its steps.
 
     Attributes:
         workers: Threads; null means as many as the process may use cores.
