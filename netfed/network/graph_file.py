@@ -204,8 +204,8 @@ def _mistakes(what: str, spec: type[_Site] | type[_Link], written: dict[str, Any
     try:
         read = validate(spec, ours)
     except SpecError as error:
-        for path, message in error.problems:
-            yield ": ".join([what, *map(str, path), message])
+        for problem in error.problems:
+            yield ": ".join([what, *map(str, problem.path), problem.message])
         return
     written.clear()
     if isinstance(read, _Site):
