@@ -115,6 +115,8 @@ def _read_csv(text: str, path: str, period_s: float | None) -> dict[str, list[Wi
     missing = [name for name in _COLUMNS if name not in header]
     if missing:
         raise ValueError(f"{path}:1: no column {missing[0]!r}: the first line names device, start and end")
+    if twice := [name for name in _COLUMNS if header.count(name) > 1]:
+        raise ValueError(f"{path}:1: there is more than one column {twice[0]!r}")
     columns = [header.index(name) for name in _COLUMNS]
     traces: dict[str, list[Window]] = {}
     for row in _complete(rows, len(header), path):
