@@ -57,6 +57,7 @@ class Experiment:
         fingerprint: What values are computed with (`namespace.fingerprint`).
 
     Attributes:
+        workers: Threads that compute.
         ahead: Participations by which the clock runs ahead of the values, or a window if that is more; the results do
             not depend on it.
     """
@@ -76,6 +77,7 @@ class Experiment:
         self.scheme = scheme
         self.fingerprint = dict(fingerprint or {})
         self.ahead = AHEAD
+        self.workers = pool.workers
         self._pool = pool
         self._references = references
         self._window = window
@@ -299,7 +301,7 @@ class Experiment:
                 arrival.row.update(cause=fault["cause"], detail=fault["detail"])
                 published.row["quarantined"] = int(published.row["quarantined"] or 0) + 1
                 update = f"the update of device {arrival.device.id} on version {arrival.model.version} is bad"
-                remedy = "; lower rule.learning_rate" if fault["cause"] == "not-finite" else ""
+                remedy = "; lower rule.learning_rate" if fault["cause"] in ("not-finite", "huge") else ""
                 if self._on_bad_update == "fail":
                     raise RunFailed(f"{update}: {fault['detail']}{remedy}, or keep it out: on_bad_update: quarantine")
                 if self._bad_in_a_row == _BAD_IN_A_ROW:

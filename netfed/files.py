@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 MAX_BYTES = 1_000_000_000
 
@@ -54,3 +56,20 @@ class FromFile:
             return self._bytes().decode()
         except UnicodeDecodeError as error:
             raise ValueError(f"{self.path}: byte {error.start} is not UTF-8") from error
+
+
+def parse_json(text: str) -> Any:
+    """Return what a text in JSON says.
+
+    Raises:
+        JSONDecodeError: It is not JSON.
+        ValueError: It is more than Python reads.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError("an integer has too many digits") from error

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _COPIES = 4
 """Of an update's size that are held for it at once: itself, its payload, and, in the sum, the same in float64."""
 
+_VERSIONS = 4
+"""Of the model that are held at once: what all start from, version 0, the present one and the next."""
+
 TRAININGS = ("pretrained", "update", "reference")
 """Kinds of nodes that train."""
 
@@ -124,10 +127,15 @@ def forecast(scenario: Scenario, store: Path | None = None, workers: int | None 
         for nodes in experiment.rehearse():
             demand.count(nodes)
         played_s = time.perf_counter() - begun_s
+        resident_bytes = _resident_bytes()
         computed_s = _computing_s(demand, experiment, scenario, scratch, workers)
     account = experiment.account()
-    model_bytes = sum(spec.bytes for spec in trainer.layout.values())
+    model_bytes, frozen_bytes = (
+        sum(spec.bytes for spec in layout.values()) for layout in (trainer.layout, trainer.frozen)
+    )
     values_bytes = _COPIES * model_bytes * max(1, demand.most_updates)
+    replicas = min(experiment.workers, max(1, demand.most_updates))
+    models_bytes = _VERSIONS * model_bytes + replicas * (model_bytes + frozen_bytes)
     return Forecast(
         name=scenario.name,
         seed=scenario.seed,
@@ -135,9 +143,9 @@ def forecast(scenario: Scenario, store: Path | None = None, workers: int | None 
         trainings={kind: demand.computed[kind] for kind in TRAININGS},
         reused=sum(demand.reused[kind] for kind in TRAININGS),
         wall_s=played_s + computed_s + _FILING_S + _ROWS_S * account["updates"]["selected"],
-        memory_bytes=_resident_bytes() + values_bytes,
+        memory_bytes=resident_bytes + values_bytes + models_bytes,
         model_bytes=model_bytes,
-        frozen_bytes=sum(spec.bytes for spec in trainer.frozen.values()),
+        frozen_bytes=frozen_bytes,
         data_bytes=trainer.data_bits // 8,
         values_bytes=values_bytes,
     )
@@ -308,6 +316,6 @@ def _settling_s(sim: Simulation, node: Node) -> float:
 
 
 def _resident_bytes() -> int:
-    """Return what this process has held at the most: libraries and data, and a copy of the model for each worker."""
+    """Return what this process has held at the most."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

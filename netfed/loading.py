@@ -10,7 +10,7 @@ from netfed import document
 from netfed.errors import ScenarioError
 from netfed.keys import spelled_out
 from netfed.tree import Mark, Node, Step, merge, put, still_apt
-from netfed.validation import SpecError, validate
+from netfed.validation import Problem, SpecError, validate
 
 T = TypeVar("T")
 
@@ -121,7 +121,13 @@ def _check(spec: type[T], form: Node) -> tuple[T | None, list[_Mistake]]:
     try:
         return validate(spec, form.plain()), []
     except SpecError as error:
-        return None, [_Mistake(form.position(path), path, message) for path, message in error.problems]
+        return None, [_Mistake(_blamed(form, problem), problem.path, problem.message) for problem in error.problems]
+
+
+def _blamed(form: Node, problem: Problem) -> Mark:
+    """Return where a mistake is: the latest override of what it is about, else where that is written."""
+    mark, *beside = (form.position(path) for path in (problem.path, *problem.beside))
+    return max((each for each in (mark, *beside) if each.override), default=mark)
 
 
 def _within(brief: Node, mistake: _Mistake) -> _Mistake:

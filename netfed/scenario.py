@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -51,7 +51,7 @@ from netfed.schemes.spec import Scheme
 from netfed.sources import EXTENDS, find
 from netfed.task import Classification, Nothing, Task
 from netfed.tree import Node
-from netfed.validation import SpecError
+from netfed.validation import Problem, SpecError
 
 BUILT_IN = (
     Backprop,
@@ -143,8 +143,9 @@ class Scenario:
             many epochs per example as the scheme gives at the most.
         evaluate_every: Aggregations from one evaluation to the next; the last one is always evaluated. 0: none is.
         on_bad_update: What becomes of an update whose training failed, that is misshapen, has numbers that are not
-            finite, or whose norm is more than a hundred times the median of its round: ``quarantine`` keeps it out of
-            the mean and notes it, ``fail`` ends the run.
+            finite, or is huge, its norm more than a hundred times the median of those that it meets in a mean, or than
+            that of what it was trained from (at a root mean square of 0.1 at the least, as adapters may start at zero):
+            ``quarantine`` keeps it out of the mean and notes it, ``fail`` ends the run.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -169,29 +170,37 @@ class Scenario:
     on_bad_update: Literal["quarantine", "fail"] = "quarantine"
 
     def __post_init__(self) -> None:
-        wanted, there = self.scheme.clients, self.devices.count
-        if wanted > there:
-            raise ValueError(f"scheme needs {wanted} devices at once, but devices.count is {there}")
-        if isinstance(self.task, Nothing):
-            self._check_that_nothing_is_learned()
-        else:
-            self._check_that_something_is_learned()
-        if misfits := [*self.network.misfits(self.topology, self.devices)]:
+        if misfits := [*self._misfits(), *self.network.misfits(self.topology, self.devices)]:
             raise SpecError(misfits)
 
-    def _check_that_nothing_is_learned(self) -> None:
-        if isinstance(self.scheme, Central | Local):
-            raise ValueError(f"scheme {self.scheme.kind} needs something to learn, and there is nothing: task is none")
-        if given := [name for name in LEARNING if self._is_given(name)]:
-            raise ValueError(f"nothing is learned where task is none: leave out {', '.join(given)}")
+    def _misfits(self) -> Iterator[Problem]:
+        """Yield what does not go together of scheme, devices and learning."""
+        wanted, there = self.scheme.clients, self.devices.count
+        if wanted > there:
+            message = f"needs {wanted} devices at once, but devices.count is {there}"
+            yield Problem(("scheme",), message, (("devices", "count"),))
+        if isinstance(self.task, Nothing):
+            yield from self._learning_of_nothing()
+        else:
+            yield from self._lack_of_learning()
 
-    def _check_that_something_is_learned(self) -> None:
-        if missing := [name for name in ("model", "rule") if getattr(self, name) is None]:
-            raise ValueError(f"missing keys: {', '.join(missing)}")
+    def _learning_of_nothing(self) -> Iterator[Problem]:
+        if isinstance(self.scheme, Central | Local):
+            message = f"{self.scheme.kind} needs something to learn, and there is nothing: task is none"
+            yield Problem(("scheme",), message, (("task",),))
+        if given := [name for name in LEARNING if self._is_given(name)]:
+            message = f"nothing is learned where task is none: leave out {', '.join(given)}"
+            yield Problem((given[0],), message, (("task",),))
+
+    def _lack_of_learning(self) -> Iterator[Problem]:
+        for name in ("model", "rule"):
+            if getattr(self, name) is None:
+                yield Problem((name,), "missing key")
         if self.pretraining is not None and isinstance(self.task, Classification) and self.task.split.cloud == 0:
-            raise ValueError("pretraining has no examples: task.split.cloud is 0")
+            yield Problem(("pretraining",), "has no examples: task.split.cloud is 0", (("task", "split", "cloud"),))
         if "pretrained" in self.references and self.pretraining is None:
-            raise ValueError("references: pretrained is version 0 after pretraining, and there is no pretraining")
+            message = "pretrained is version 0 after pretraining, and there is no pretraining"
+            yield Problem(("references",), message, (("pretraining",),))
 
     def _is_given(self, name: str) -> bool:
         key = self.__dataclass_fields__[name]

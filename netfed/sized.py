@@ -143,7 +143,7 @@ class Aggregator:
         """Return the mean of updates."""
         return Average(NOTHING, NOTHING)
 
-    def mean_of_models(self, models: Sequence[Node], weights: Sequence[float], origin: Node) -> Average:
+    def mean_of_models(self, models: Sequence[object], origin: Node) -> Average:
         """Return the mean gain of models."""
         return Average(NOTHING, NOTHING)
 

@@ -11,7 +11,8 @@ Each function tries a plug-in and raises `AssertionError` at the first promise t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,15 +20,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from netfed.layout import Layout, TensorSpec
 
 if TYPE_CHECKING:
-    from torch import Generator
+    import torch
+    from simpy import Process
     from torch.nn import Module
 
+    from netfed.client import Arrival
     from netfed.codecs.spec import Codec
     from netfed.learning.adapters import Adapter
+    from netfed.learning.aggregate import Average
     from netfed.learning.rules.spec import Rule
     from netfed.learning.tensors import Tensors
+    from netfed.learning.trainer import Replica
+    from netfed.network.population import Device
     from netfed.scenario import Scenario
     from netfed.schemes.spec import Scheme
+    from netfed.simulation import Inspection, Simulation
 
 T = TypeVar("T")
 
@@ -57,9 +64,10 @@ def check_codec(codec: Codec) -> None:
 
     Bits are those of the bytes that it really makes. Its bytes and its next state are functions of update, state and
     generator; it changes none of them but the generator. What it decodes has the layout's names, shapes and types, is
-    finite, and carries buffers as they were. Its state comes back from the store as it went in. An update that is not
-    finite is not finite when it is decoded, so that the receiver can refuse it, and spoils no later one. In the mean
-    what is decoded is nearer to the update than nothing is, unless the codec says that it amplifies.
+    finite, and carries buffers as they were; it follows from the bytes alone, whatever was encoded since. Its state
+    comes back from the store as it went in. An update that is not finite is not finite when it is decoded, so that the
+    receiver can refuse it, and spoils no later one. In the mean what is decoded is nearer to the update than nothing
+    is, unless the codec says that it amplifies.
     """
     for name, layout in _LAYOUTS.items():
         _check_codec(codec, layout, f"codec {codec.kind}, layout with {name}")
@@ -69,7 +77,8 @@ def check_rule(rule: Rule) -> None:
     """Make sure that a rule trains what it is given, and that only its arguments decide how.
 
     It changes the parameters that it is given and nothing else. Where it ends is a function of the weights, the data
-    and its generator.
+    and its generator, whatever the same module was trained for before: each thread trains one client after the other
+    on one module, whose tensors alone are overwritten in between.
     """
     from netfed.learning.tensors import tensors_digest
 
@@ -78,7 +87,13 @@ def check_rule(rule: Rule) -> None:
 
     before = dict(_perceptron().state_dict())
     for given in (set(before), {"head.weight", "head.bias"}):
-        after = _repeatable(f"{where}: fit", partial(_fit, rule, given, where), tensors_digest)
+        after = _repeatable(f"{where}: fit", partial(_fit_anew, rule, given, where), tensors_digest)
+        replica = _replica(given)
+        for _ in range(2):
+            again = tensors_digest(_fit(rule, replica, where)) == tensors_digest(after)
+            _expect(
+                again, f"{where}: fit ends elsewhere on a module that has been trained before: it leaves a trace there"
+            )
         changed = {
             name for name in before if tensors_digest({name: before[name]}) != tensors_digest({name: after[name]})
         }
@@ -136,7 +151,10 @@ def check_scheme(scheme: Scheme, world: Scenario | None = None) -> None:
     """Make sure that a scheme plays to its last version, the same way every time, and accounts for everybody.
 
     Versions advance by one, from 0 to ``scheme.versions``. Who was selected arrived, was late, was lost or was
-    dismissed; no more updates arrive than ``scheme.participations``. Lazy or eager, and however far the clock runs
+    dismissed; no more updates arrive than ``scheme.participations``, and no more devices are at work at once whose
+    updates arrive than ``scheme.clients``. What has arrived is aggregated, once, if the scheme takes means by
+    `Simulation.mean` (`advance` and `mix` do), and of devices that began by `Simulation.occupy` (`start` does). Lazy or
+    eager, and however far the clock runs
     ahead of the tensors, the results are the same.
 
     Args:
@@ -178,7 +196,11 @@ def _check_codec(codec: Codec, layout: Layout, where: str) -> None:
         payload = codec.serialise(body, layout)
         _expect(codec.bits(layout) == 8 * len(payload), f"{where}: bits is not the length of the payload")
 
-        decoded = codec.decode(codec.parse(payload, layout), layout)
+        decode = partial(codec.decode, codec.parse(payload, layout), layout)
+        decoded = _repeatable(f"{where}: decode", decode, tensors_digest)
+        codec.encode(_tensors(layout, step, seed=8), layout, state, _generator())
+        apart = tensors_digest(decode()) == tensors_digest(decoded)
+        _expect(apart, f"{where}: decode gives something else once another update is encoded: not all is in the body")
         shapes = {
             name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in decoded.items()
         }
@@ -246,6 +268,72 @@ def _check_accounts(scheme: Scheme, results: dict[str, Any], where: str) -> None
     _expect(updates["arrived"] > 0, f"{where}: not one update has arrived")
     limit = scheme.participations
     _expect(updates["arrived"] <= limit, f"{where}: {updates['arrived']} updates arrived, participations says {limit}")
+    if results["means"]:
+        for device, times in results["aggregated"]:
+            _expect(times == 1, f"{where}: an update of device {device} has arrived and is aggregated {times} times")
+        unseen = results["unseen"]
+        _expect(not unseen, f"{where}: updates of devices {_listed(unseen)} are aggregated that began past `occupy`")
+        at_once = results["at_once"]
+        _expect(
+            at_once <= scheme.clients,
+            f"{where}: {at_once} devices were at work at once whose updates arrived, clients says {scheme.clients}",
+        )
+
+
+class _Witness:
+    """Follows participations through a simulation.
+
+    Args:
+        sim: One that has not begun.
+    """
+
+    def __init__(self, sim: Simulation) -> None:
+        self._occupy, self._accept, self._mean = sim.occupy, sim.accept, sim.mean
+        sim.occupy, sim.accept, sim.mean = self.occupy, self.accept, self.mean  # type: ignore[method-assign]
+        self._course: list[tuple[int, int, bool]] = []
+        self._accepted: list[Arrival] = []
+        self._meant: list[Arrival] = []
+        self._means = 0
+
+    def occupy(self, device: Device, part: Generator[Any, Any, None]) -> Process:
+        """Note that a device begins, and that it ends."""
+        client = self._occupy(device, part)
+        self._course.append((device.id, device.draw, True))
+        client.callbacks.append(lambda _: self._course.append((device.id, device.draw, False)))
+        return client
+
+    def accept(self, arrival: Arrival) -> None:
+        """Note an update that has arrived; its device has ended then at the latest."""
+        self._accept(arrival)
+        self._accepted.append(arrival)
+        self._course.append((arrival.device.id, arrival.device.draw, False))
+
+    def mean(self, arrivals: Sequence[Arrival], weights: Sequence[float]) -> tuple[Average, Inspection]:
+        """Note updates that are aggregated."""
+        self._means += 1
+        self._meant += arrivals
+        return self._mean(arrivals, weights)
+
+    def account(self) -> dict[str, Any]:
+        """Return how many means there were, how often each arrival has entered them, who began unseen, and how many
+        were at work at once whose updates arrived.
+        """
+        begun = {(device, draw) for device, draw, begins in self._course if begins}
+        arrived = {(arrival.device.id, arrival.device.draw) for arrival in self._accepted}
+        at_work: set[tuple[int, int]] = set()
+        at_once = 0
+        for device, draw, begins in self._course:
+            (at_work.add if begins else at_work.discard)((device, draw))
+            at_once = max(at_once, len(at_work & arrived))
+        times = Counter(map(id, self._meant))
+        return {
+            "means": self._means,
+            "aggregated": [(arrival.device.id, times[id(arrival)]) for arrival in self._accepted],
+            "unseen": sorted(
+                {str(one.device.id) for one in self._meant if (one.device.id, one.device.draw) not in begun}
+            ),
+            "at_once": at_once,
+        }
 
 
 def _play(scenario: Scenario, ahead: int | None = None) -> dict[str, Any]:
@@ -259,6 +347,7 @@ def _play(scenario: Scenario, ahead: int | None = None) -> dict[str, Any]:
         experiment = build(scenario, Path(store))
         if ahead is not None:
             experiment.ahead = ahead
+        witness = _Witness(experiment.simulation)
         windows = list(experiment.windows())
         summary = experiment.summary()
     for account in ("jobs", "reference_jobs", "torch_s"):
@@ -267,6 +356,7 @@ def _play(scenario: Scenario, ahead: int | None = None) -> dict[str, Any]:
         "rounds": [row for window in windows for row in window.rounds],
         "events": [row for window in windows for row in window.events],
         "summary": summary,
+        **witness.account(),
     }
 
 
@@ -332,37 +422,48 @@ def _examples() -> tuple[Any, Any]:
     return torch.randn(21, 6, generator=_generator()), torch.arange(21) % 3
 
 
-def _fit(rule: Rule, given: Iterable[str], where: str) -> Tensors:
-    """Train a perceptron's parameters of the given names, and return all of its tensors."""
+def _fit_anew(rule: Rule, given: Iterable[str], where: str) -> Tensors:
+    """Train a new perceptron's parameters of the given names, and return all of its tensors."""
+    return _fit(rule, _replica(given), where)
+
+
+def _fit(rule: Rule, replica: Replica, where: str) -> Tensors:
+    """Train a replica of a perceptron from its first weights, and return all of its tensors."""
     from torch.nn.functional import cross_entropy
 
-    module, (inputs, labels) = _perceptron().train(), _examples()
-    for name, parameter in module.named_parameters():
-        parameter.requires_grad_(name in given)
+    module, (inputs, labels) = replica.module.train(), _examples()
+    replica.load({}, _state(_perceptron()))
     trained = _trained(module)
     before = inputs.clone(), labels.clone()
-    rule.fit(
-        module,
-        [parameter for parameter in module.parameters() if parameter.requires_grad],
-        inputs,
-        labels,
-        cross_entropy,
-        _generator(),
-    )
+    rule.fit(module, replica.parameters, inputs, labels, cross_entropy, _generator())
     _expect(inputs.equal(before[0]) and labels.equal(before[1]), f"{where}: fit changed the examples")
     _expect(_trained(module) == trained, f"{where}: fit changed which parameters train")
-    return dict(module.state_dict())
+    return _state(module)
+
+
+def _state(module: Module) -> Tensors:
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def _replica(given: Iterable[str]) -> Replica:
+    """Return a perceptron of which the parameters of the given names train."""
+    from netfed.learning.trainer import Replica
+
+    module = _perceptron()
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(name in given)
+    return Replica(module)
 
 
 def _trained(module: Module) -> list[str]:
     return [name for name, parameter in module.named_parameters() if parameter.requires_grad]
 
 
-def _tensors(layout: Layout, step: int) -> Tensors:
-    """Return an update; the second one is zero."""
+def _tensors(layout: Layout, step: int, seed: int = 7) -> Tensors:
+    """Return an update; the second one of a seed of 7 is zero."""
     import torch
 
-    scale, generator = (1.0, 0.0, 1e-3)[step], _generator()
+    scale, generator = (1.0, 0.0 if seed == 7 else 1.0, 1e-3)[step], _generator(seed)
     return {
         name: scale * torch.randn(spec.shape, generator=generator)
         if spec.dtype == "float32"
@@ -371,10 +472,10 @@ def _tensors(layout: Layout, step: int) -> Tensors:
     }
 
 
-def _generator() -> Generator:
+def _generator(seed: int = 7) -> torch.Generator:
     import torch
 
-    return torch.Generator().manual_seed(7)
+    return torch.Generator().manual_seed(seed)
 
 
 def _repeatable(what: str, compute: Callable[[], T], identity: Callable[[T], object]) -> T:

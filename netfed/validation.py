@@ -43,10 +43,17 @@ _MESSAGES = {
 
 
 class Problem(NamedTuple):
-    """One mistake: the keys and list indices that lead to it, and what is wrong there."""
+    """One mistake.
+
+    Attributes:
+        path: The keys and list indices that lead to it.
+        message: What is wrong there.
+        beside: What else it would be well without: an override of any of these is to blame for it.
+    """
 
     path: Path
     message: str
+    beside: tuple[Path, ...] = ()
 
 
 class SpecError(Exception):

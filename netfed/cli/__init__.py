@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -18,6 +19,9 @@ from netfed.cli.live import stop, watch
 from netfed.cli.play import resume, run
 from netfed.cli.runs import ls, report, show, verify
 from netfed.cli.scenarios import check, config, init, schema
+from netfed.errors import ScenarioError
+
+_EMPTY_OPTION = re.compile(r"--[a-z-]+=")
 
 app = typer.Typer(
     name="netfed",
@@ -39,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
+        _check(sys.argv[1:] if arguments is None else arguments)
         app(arguments, prog_name="netfed")
         sys.stdout.flush()
     except BrokenPipeError:
@@ -50,6 +55,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         print(message, file=sys.stderr)
         sys.exit(code)
     sys.exit(DONE)
+
+
+def _check(arguments: Sequence[str]) -> None:
+    """Refuse what Typer takes without a word.
+
+    Raises:
+        ScenarioError: An argument is empty, which would be the present folder; or a shell is named for completion,
+            which is that of the shell it is asked from.
+    """
+    if empty := [place for place, word in enumerate(arguments, start=1) if not word or _EMPTY_OPTION.fullmatch(word)]:
+        raise ScenarioError(f"argument {empty[0]} is empty: write . for the present folder")
+    first, *more = arguments or ("",)
+    if more and first in ("--show-completion", "--install-completion"):
+        raise ScenarioError(f"{first} {more[0]}: {first} is for the shell that it is asked from; leave out {more[0]!r}")
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 
-from netfed.graph import Graph, Node, Scalars
+from netfed.graph import SCALARS, Graph, Node, Scalars
 from netfed.layout import Layout
-from netfed.learning.quarantine import Faults, judge, unpack
+from netfed.learning.quarantine import Faults, Judge, unpack
 from netfed.learning.server import ServerOptimizer
 from netfed.learning.tensors import TENSORS, Tensors
 from netfed.plugin import plain
@@ -26,7 +26,7 @@ class Mean(NamedTuple):
     Attributes:
         update: Of what is trained, the weighted sum; of buffers, the weighted mean of what devices hold. Empty if no
             update was good.
-        faults: What is wrong with each update (`quarantine.sift`).
+        faults: What is wrong with each update (`quarantine`).
     """
 
     update: Tensors
@@ -47,6 +47,25 @@ class Average:
     faults: Node
 
 
+class Learned(Protocol):
+    """A model that somebody else than the cloud has moved by means of updates.
+
+    Attributes:
+        weights: Its node.
+        examples: That each update was trained on, for each mean.
+        faults: Nodes of what is wrong with the updates, one for each mean.
+    """
+
+    @property
+    def weights(self) -> Node: ...
+
+    @property
+    def examples(self) -> list[list[int]]: ...
+
+    @property
+    def faults(self) -> list[Node]: ...
+
+
 class Aggregator:
     """Plans versions of the model.
 
@@ -63,8 +82,8 @@ class Aggregator:
         self._graph = graph
         self._decode = decode
         self._layout = layout
+        self._judge = Judge(layout)
         self._trained = [name for name, spec in layout.items() if spec.trained]
-        self._has_buffers = len(self._trained) < len(layout)
 
     def mean(self, sent: Sequence[Node], origins: Sequence[Node], weights: Sequence[float]) -> Average:
         """Plan the mean of updates that were sent; bad ones are kept out, and the others weigh the more.
@@ -74,16 +93,23 @@ class Aggregator:
             origins: The model that each was trained from.
             weights: One for each.
         """
-        starts = list(dict.fromkeys(origins)) if self._has_buffers else []
-        positions = [starts.index(origin) for origin in origins] if starts else []
-        compute = partial(_mean, self._decode, self._layout, weights, positions, len(starts))
+        starts: dict[Node, int] = {}
+        positions = [starts.setdefault(origin, len(starts)) for origin in origins]
+        compute = partial(_mean, self._decode, self._layout, self._judge, weights, positions)
         mean = self._graph.node("mean", ["sent", list(weights), positions], (*starts, *sent), compute)
         return Average(mean, self._graph.node("faults", (), (mean,), _faults, _FAULTS))
 
-    def mean_of_models(self, models: Sequence[Node], weights: Sequence[float], origin: Node) -> Average:
-        """Plan the mean of what models have gained on the one that they come from."""
-        gain = partial(_mean_gain, self._layout, weights)
-        mean = self._graph.node("mean", ["models", list(weights)], (origin, *models), gain)
+    def mean_of_models(self, models: Sequence[Learned], origin: Node) -> Average:
+        """Plan the mean of what models have gained on the one that they come from.
+
+        Each weighs as many examples as it has learned from: those of bad updates are none.
+        """
+        amounts = [
+            self._graph.node("learned", model.examples, model.faults, partial(_learned, model.examples), SCALARS)
+            for model in models
+        ]
+        reads = (origin, *(model.weights for model in models), *amounts)
+        mean = self._graph.node("mean", ["models"], reads, partial(_mean_gain, self._layout))
         return Average(mean, self._graph.node("faults", (), (mean,), _faults, _FAULTS))
 
     def add(self, model: Node, update: Node) -> Node:
@@ -171,30 +197,46 @@ def _as(like: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
 def _mean(
     decode: Callable[[Any], Tensors],
     layout: Layout,
+    judge: Judge,
     weights: Sequence[float],
     positions: Sequence[int],
-    origins: int,
     *values: Any,
 ) -> Mean:
-    starts, sent = values[:origins], values[origins:]
+    starts, sent = values[: -len(weights)], values[-len(weights) :]
+    origins = [starts[position] for position in positions]
     updates, faults = unpack(sent, decode)
 
     def total() -> Sum:
         scale = sum(weights) / sum(weights[place] for place in updates) if faults else 1.0
-        held = [starts[positions[place]] for place in updates] if positions else []
-        return _weighted([scale * weights[place] for place in updates], [*updates.values()], held, layout)
+        kept, begun = [scale * weights[place] for place in updates], [origins[place] for place in updates]
+        return _weighted(kept, [*updates.values()], begun, layout)
 
     mean = total() if updates else Sum({}, [])
-    if bad := judge(updates, mean.norms, layout):
+    if bad := judge.faults(updates, mean.norms, origins):
         faults |= bad
         updates = {place: update for place, update in updates.items() if place not in bad}
         mean = total() if updates else Sum({}, [])
     return Mean(mean.update, [faults.get(place) for place in range(len(sent))])
 
 
-def _mean_gain(layout: Layout, weights: Sequence[float], origin: Tensors, *models: Tensors) -> Mean:
+def _learned(examples: Sequence[Sequence[int]], *faults: Faults | None) -> int:
+    """Return on how many examples the updates of some means were trained that are not bad."""
+    return sum(
+        count
+        for counts, bad in zip(examples, faults, strict=True)
+        for count, fault in zip(counts, bad or [None] * len(counts), strict=True)
+        if fault is None
+    )
+
+
+def _mean_gain(layout: Layout, origin: Tensors, *values: Any) -> Mean:
+    models, amounts = values[: len(values) // 2], values[len(values) // 2 :]
+    moved = [place for place, amount in enumerate(amounts) if amount]
+    if not moved:
+        return Mean({}, [])
     before = {name: origin[name].double() for name in layout}
-    gains = [{name: model[name].double() - before[name] for name in layout} for model in models]
+    gains = [{name: models[place][name].double() - before[name] for name in layout} for place in moved]
+    weights = [amounts[place] / sum(amounts) for place in moved]
     return Mean(_weighted(weights, gains, [before] * len(gains), layout).update, [])
 
 

@@ -86,12 +86,13 @@ class Pool:
         workers: Threads, the calling one among them.
 
     Attributes:
+        workers: As given.
         cpu_s: CPU seconds spent inside calls, over all threads.
     """
 
     def __init__(self, workers: int) -> None:
+        self.workers = workers
         self.cpu_s = 0.0
-        self._workers = workers
         self._others = ThreadPoolExecutor(max(workers - 1, 1), "netfed", initializer=_one_blas_thread)
 
     def __call__(self, calls: Sequence[Call]) -> list[Any]:
@@ -99,7 +100,7 @@ class Pool:
         _one_blas_thread()
         todo = deque(enumerate(calls))
         results: dict[int, Any] = {}
-        others = [self._others.submit(_work_off, todo, results) for _ in range(min(self._workers, len(calls)) - 1)]
+        others = [self._others.submit(_work_off, todo, results) for _ in range(min(self.workers, len(calls)) - 1)]
         try:
             self.cpu_s += _work_off(todo, results)
         finally:
@@ -179,7 +180,9 @@ class Cohort(Executor, kind="cohort"):
 
     What is not training runs as under ``threads``, and so does, in lanes of its own, each worker's part of a cohort.
     A value depends neither on the number of workers nor on who shares its stack: a trial of the scenario's own shapes
-    shows that before the run, or the scenario is refused. It differs from that of ``threads`` by rounding.
+    shows that before the run, or the scenario is refused. It differs from that of ``threads`` by rounding: of outputs,
+    that is. AdamW divides by the size of gradients, so that a parameter whose gradient is zero but for rounding, and on
+    which no output depends (the bias of attention's keys, say), may end anywhere within its steps.
 
     Attributes:
         workers: Threads; null means as many as the process may use cores.
@@ -274,7 +277,7 @@ class _CohortPool(Pool):
             alike.setdefault(shared, []).append(place)
         teams = []
         for places in alike.values():
-            parts = min(len(places), max(self._workers, -(-len(places) // self._width)))
+            parts = min(len(places), max(self.workers, -(-len(places) // self._width)))
             teams += [places[part::parts] for part in range(parts)]
         return teams
 

@@ -237,17 +237,17 @@ class Trainer:
         index = torch.arange(batch * batches) % len(pool)
         inputs, labels = pool.inputs[index], pool.labels[index]
         once = dataclasses.replace(rule, epochs=1, batch_size=batch)
-        return partial(self._fit, _Replica(module), once, inputs, labels, 0)
+        return partial(self._fit, Replica(module), once, inputs, labels, 0)
 
-    def _replica(self, module: nn.Module) -> _Replica:
+    def _replica(self, module: nn.Module) -> Replica:
         """This thread's own copy: training changes parameters in place."""
-        replicas: dict[bool, _Replica] = self._local.__dict__.setdefault("replicas", {})
+        replicas: dict[bool, Replica] = self._local.__dict__.setdefault("replicas", {})
         key = module is self._plain
         if key not in replicas:
-            replicas[key] = _Replica(module)
+            replicas[key] = Replica(module)
         return replicas[key]
 
-    def _fit(self, replica: _Replica, rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, seed: int) -> None:
+    def _fit(self, replica: Replica, rule: Rule, inputs: torch.Tensor, labels: torch.Tensor, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
         if not replica.module.training:
             replica.module.train()
@@ -336,8 +336,17 @@ class LocalTraining:
         return trainings[0].trainer.train_together(trainings, device, base, model)
 
 
-class _Replica:
-    """A module whose tensors are overwritten for each job."""
+class Replica:
+    """A module whose tensors are overwritten for each job.
+
+    Args:
+        module: What is copied.
+
+    Attributes:
+        module: The copy.
+        tensors: Its parameters and buffers, by name.
+        parameters: Those that train.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         self.module = copy.deepcopy(module).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -346,7 +355,9 @@ class _Replica:
         self._base: Tensors | None = None
 
     def load(self, base: Tensors, model: Tensors) -> None:
-        """Copy a model's values in; those of the base too, unless they are there already."""
+        """Copy a model's values in; those of the base too, unless they are there already. No gradient is left."""
+        for parameter in self.parameters:
+            parameter.grad = None
         with torch.no_grad():
             if base is not self._base:
                 for name, value in base.items():

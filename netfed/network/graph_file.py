@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict
 
-from netfed.files import FromFile
+from netfed.files import FromFile, parse_json
 from netfed.network.topology import BASE_STATION, CLOUD, Topology, check_size, check_spacing
 from netfed.plugin import STRICT
 from netfed.spelling import did_you_mean
@@ -30,7 +30,8 @@ class GraphFile(FromFile, Topology, kind="file"):
 
     Each node has a ``role``: ``cloud`` (one of them), ``base-station``, with ``x`` and ``y`` in metres, or ``router``.
     An edge is a link, the same both ways; it may have a ``rate`` and a ``latency``, with units as in scenarios, and a
-    ``loss``, which then replace those of the network's backhaul. Other attributes are ignored.
+    ``loss``, which then replace those of the network's backhaul. Other attributes are ignored. Names are text, so that
+    1 and "1" are one; what is there twice is refused, and so is a link from a node to itself.
 
     What a base station has between itself and the cloud is the path of least latency: it is as fast as the slowest link
     on it. Under ``fluid``, base stations slow each other down on links that their paths share.
@@ -65,8 +66,7 @@ class GraphFile(FromFile, Topology, kind="file"):
             raise ValueError(f"{self.path}: {error}") from error
         mistakes = list(_interpret(graph)) or list(_disconnected(graph))
         if mistakes:
-            more = f"; and {len(mistakes) - _MOST} more" if len(mistakes) > _MOST else ""
-            raise ValueError(f"{self.path}: " + "; ".join(mistakes[:_MOST]) + more)
+            raise ValueError(f"{self.path}: {_told(mistakes)}")
         return graph
 
 
@@ -100,6 +100,9 @@ class _Link:
             raise ValueError("rate must be more than 0 bit/s")
 
 
+_NOT_SIMPLE = "links go both ways, at most one between two nodes: write an undirected, simple graph"
+
+
 def _from_graphml(text: str) -> nx.Graph:
     """Return the graph of a GraphML file.
 
@@ -107,19 +110,29 @@ def _from_graphml(text: str) -> nx.Graph:
         ValueError: It is not GraphML, has a document type (where entities are defined that blow a file up), or its
             graph is not a simple one.
     """
-    from xml.etree.ElementTree import ParseError
+    import warnings
+    from xml.etree.ElementTree import ParseError, fromstring
 
     import networkx as nx
 
     if "<!DOCTYPE" in text.upper():
         raise ValueError("a document type (<!DOCTYPE) is not allowed: remove it")
     try:
-        graph = nx.parse_graphml(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it ignores: ports, types that it does not know
+            graph = nx.parse_graphml(text)
+        tree = fromstring(text)  # noqa: S314 (no document type, no entities)
+        parts = [(part.tag.rpartition("}")[2], part.attrib) for part in tree.find("{*}graph") or ()]
     except (nx.NetworkXException, ParseError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"not GraphML: {' '.join(str(error).split())}") from error
-    if graph.is_directed() or graph.is_multigraph():
-        raise ValueError("links go both ways, at most one between two nodes: write an undirected, simple graph")
-    return graph
+    if graph.is_directed():
+        raise ValueError(_NOT_SIMPLE)
+    nodes = [its.get("id", "") for tag, its in parts if tag == "node"]
+    links = [(its.get("source", ""), its.get("target", "")) for tag, its in parts if tag == "edge"]
+    if not all(nodes) or not all(one and other for one, other in links):
+        raise ValueError("each node needs an id, each edge a source and a target")
+    _check_that_each_is_there_once(nodes, links)
+    return nx.Graph(graph)
 
 
 def _from_node_link(text: str) -> nx.Graph:
@@ -131,26 +144,47 @@ def _from_node_link(text: str) -> nx.Graph:
     import networkx as nx
 
     try:
-        tree = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        tree = parse_json(text)
+    except ValueError as error:
         raise ValueError(f"not JSON: {error}") from error
     tree = tree if isinstance(tree, dict) else {}
-    nodes = _rows(tree.get("nodes"), "id")
-    links = _rows(tree.get("links", tree.get("edges")), "source", "target")
+    nodes = [(str(row.pop("id")), row) for row in _rows(tree.get("nodes"), "id")]
+    rows = _rows(tree.get("links", tree.get("edges")), "source", "target")
+    links = [(str(row.pop("source")), str(row.pop("target")), row) for row in rows]
     if tree.get("directed") or tree.get("multigraph"):
-        raise ValueError("links go both ways, at most one between two nodes: write an undirected, simple graph")
+        raise ValueError(_NOT_SIMPLE)
+    _check_that_each_is_there_once([name for name, _ in nodes], [(one, other) for one, other, _ in links])
     graph = nx.Graph()
-    for node in nodes:
-        graph.add_node(str(node.pop("id")), **node)
-    for link in links:
-        graph.add_edge(str(link.pop("source")), str(link.pop("target")), **link)
+    graph.add_nodes_from(nodes)
+    graph.add_edges_from(links)
     return graph
+
+
+def _check_that_each_is_there_once(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> None:
+    """Refuse what a graph would make one of, and links that lead nowhere.
+
+    Raises:
+        ValueError: Names them.
+    """
+    mistakes = [f"node {name!r} is there {count} times" for name, count in Counter(nodes).items() if count > 1]
+    ends = Counter(tuple(sorted(link)) for link in links)
+    mistakes += [f"link {one!r} to {other!r} leads nowhere" for one, other in ends if one == other]
+    mistakes += [
+        f"link {one!r} to {other!r} is there {n} times" for (one, other), n in ends.items() if n > 1 and one != other
+    ]
+    if mistakes:
+        raise ValueError(_told(mistakes))
 
 
 def _rows(rows: Any, *columns: str) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) and set(columns) <= set(row) for row in rows):
         raise ValueError("expected {nodes: [{id, ...}, ...], links: [{source, target, ...}, ...]}")
     return rows
+
+
+def _told(mistakes: Sequence[str]) -> str:
+    more = f"; and {len(mistakes) - _MOST} more" if len(mistakes) > _MOST else ""
+    return "; ".join(mistakes[:_MOST]) + more
 
 
 def _interpret(graph: nx.Graph) -> Iterator[str]:
@@ -171,8 +205,8 @@ def _mistakes(what: str, spec: type[_Site] | type[_Link], written: dict[str, Any
     try:
         read = validate(spec, ours)
     except SpecError as error:
-        for path, message in error.problems:
-            yield ": ".join([what, *map(str, path), message])
+        for problem in error.problems:
+            yield ": ".join([what, *map(str, problem.path), problem.message])
         return
     written.clear()
     if isinstance(read, _Site):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from netfed.files import FromFile
+from netfed.files import FromFile, parse_json
 from netfed.network.availability import Availability
 from netfed.units import Seconds
 
@@ -115,6 +115,8 @@ def _read_csv(text: str, path: str, period_s: float | None) -> dict[str, list[Wi
     missing = [name for name in _COLUMNS if name not in header]
     if missing:
         raise ValueError(f"{path}:1: no column {missing[0]!r}: the first line names device, start and end")
+    if twice := [name for name in _COLUMNS if header.count(name) > 1]:
+        raise ValueError(f"{path}:1: there is more than one column {twice[0]!r}")
     columns = [header.index(name) for name in _COLUMNS]
     traces: dict[str, list[Window]] = {}
     for row in _complete(rows, len(header), path):
@@ -133,17 +135,19 @@ def _read_json(text: str, path: str, period_s: float | None) -> dict[str, list[W
         ValueError: Names the line, or the client, that is wrong.
     """
     try:
-        clients = json.loads(text)
+        clients = parse_json(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: {error.msg}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     traces = {}
     for name, client in clients.items():
         match client:
             case {"active": [*starts], "inactive": [*ends]} if len(starts) == len(ends):
-                place = f"{path}: client {name!r}"
+                place = f"{path}: client {_said(name)}"
                 windows = [_window(*bounds, place, period_s) for bounds in zip(starts, ends, strict=True)]
             case _:
-                raise ValueError(f"{path}: client {name!r} must have two lists, active and inactive, equally long")
+                raise ValueError(f"{path}: client {_said(name)} must have two lists, active and inactive, equally long")
         if windows:
             traces[name] = windows
     if not traces:
@@ -154,10 +158,15 @@ def _read_json(text: str, path: str, period_s: float | None) -> dict[str, list[W
 def _window(start: object, end: object, place: str, period_s: float | None) -> Window:
     start_s, end_s = _seconds(start), _seconds(end)
     if not 0 <= start_s < end_s < math.inf:
-        raise ValueError(f"{place}: start {start!r} and end {end!r} must be seconds, and the end after the start")
+        wrong = f"start {_said(start)} and end {_said(end)}"
+        raise ValueError(f"{place}: {wrong} must be seconds, and the end after the start")
     if period_s is not None and end_s > period_s:
         raise ValueError(f"{place}: ends at {end_s:g} s, after the period of {period_s:g} s")
     return start_s, end_s
+
+
+def _said(written: object) -> str:
+    return repr(written)[:40]
 
 
 def _complete(rows: Iterable[list[str]], width: int, path: str) -> Iterator[list[str]]:

@@ -37,9 +37,14 @@ class Contribution(NamedTuple):
     inspections: list[Inspection]
 
     @property
-    def examples(self) -> int:
-        """How many examples the model has been trained on, since it came from the cloud."""
-        return sum(arrival.examples for arrival in self.arrivals)
+    def examples(self) -> list[list[int]]:
+        """On how many each update was trained, for each edge round."""
+        return [[arrival.examples for arrival in inspection.arrivals] for inspection in self.inspections]
+
+    @property
+    def faults(self) -> list[Node]:
+        """Nodes of what is wrong with the updates, one for each edge round."""
+        return [inspection.faults for inspection in self.inspections]
 
 
 class Edge:

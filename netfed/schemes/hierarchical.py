@@ -27,9 +27,9 @@ class Hierarchical(Scheme, kind="hierarchical"):
 
     In a round the cloud sends its model to the base stations of the cohort. Each does ``edge_rounds`` rounds with those
     of its devices that can be reached then, over their access links, at a pace of its own, and sends its model back
-    over the backhaul. Both averages are weighted by the examples that the updates come from. A base station whose
-    backhaul loses a model sits out, and its devices count as lost, once each; or it has worked in vain, and its updates
-    count as lost.
+    over the backhaul. Both averages are weighted by the examples that the updates come from, those of bad updates left
+    out. A base station whose backhaul loses a model sits out, and its devices count as lost, once each; or it has
+    worked in vain, and its updates count as lost.
 
     Attributes:
         rounds: Of the cloud.
@@ -70,7 +70,6 @@ class Hierarchical(Scheme, kind="hierarchical"):
     def _round(self, sim: Simulation, edges: dict[int, Edge], devices: NDArray[int64]) -> Generator[Any, Any, None]:
         """The cloud's part in a round."""
         from netfed.schemes.edge import Edge
-        from netfed.schemes.steps import shares
 
         sim.network.attach(devices)
         serving = sim.population.base_station[devices]
@@ -81,9 +80,7 @@ class Hierarchical(Scheme, kind="hierarchical"):
         yield sim.env.all_of(at_work)
         back: list[Contribution] = [work.value for work in at_work if work.value and work.value.arrivals]
         sim.inspections += [inspection for edge in back for inspection in edge.inspections]
-        models = [edge.weights for edge in back]
-        weights = shares([edge.examples for edge in back])
-        mean = sim.aggregator.mean_of_models(models, weights, sim.model.received) if back else None
+        mean = sim.aggregator.mean_of_models(back, sim.model.received) if back else None
         sim.step(mean, sum(len(edge.arrivals) for edge in back), self.server)
 
     def _serve(self, sim: Simulation, edge: Edge, devices: NDArray[int64]) -> Generator[Any, Any, Contribution | None]:

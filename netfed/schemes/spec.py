@@ -21,7 +21,7 @@ class Scheme(Plugin):
 
     @property
     def clients(self) -> int:
-        """How many devices it needs at once."""
+        """How many devices it needs at once: no more are at work at once whose updates arrive."""
         raise NotImplementedError
 
     @property

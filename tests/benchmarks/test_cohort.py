@@ -172,7 +172,7 @@ class Case:
 
 CASES = {
     "tiny perceptron": Case(
-        lambda: perceptron(64, 32), "{kind: mlp, hidden: [32]}", FULL, 8, 62, 1, "clients in lanes", 5.0, 2.7, 100
+        lambda: perceptron(64, 32), "{kind: mlp, hidden: [32]}", FULL, 8, 62, 1, "clients in lanes", 5.0, 5.0, 100
     ),
     "perceptron": Case(
         lambda: perceptron(784, 128), "{kind: mlp, hidden: [128]}", FULL, 28, 62, 2, "clients in lanes", 1.5, 1.3

@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from safetensors.torch import load
+from simpy import Store
 from torch import nn
 
 import netfed.scenario  # registers every built-in kind
+from netfed.client import participate
 from netfed.codecs.float16 import BFloat16, Float16
 from netfed.codecs.float32 import Float32
 from netfed.codecs.qsgd import QSGD
@@ -35,6 +37,7 @@ from netfed.schemes.hierarchical import Hierarchical
 from netfed.schemes.local import Local
 from netfed.schemes.spec import Scheme
 from netfed.schemes.staleness import Constant, Hinge
+from netfed.schemes.steps import collect, round_end, shares
 from netfed.testing import check_adapter, check_codec, check_rule, check_scheme
 
 CHECKS: dict[type[Plugin], Callable[[Any], None]] = {
@@ -202,7 +205,27 @@ def codecs() -> dict[str, Codec]:
             tensors = super().decode(body, layout)
             return {name: t.float().to(t.dtype) for name, t in tensors.items()}
 
+    class HandsOver(Float32, kind="broken.hands"):
+        sent: ClassVar[dict[str, torch.Tensor]] = {}
+
+        def body_bytes(self, layout):
+            return 1
+
+        def encode(self, tensors, layout, state, generator):
+            self.sent.update(tensors)
+            return b"x", None
+
+        def decode(self, body, layout):
+            return {name: self.sent[name].clone() for name in layout}
+
+    class DecodesAtRandom(Float32, kind="broken.noise"):
+        def decode(self, body, layout):
+            tensors = super().decode(body, layout)
+            return {name: t + 1e-3 * torch.randn(()) if layout[name].trained else t for name, t in tensors.items()}
+
     return {
+        "once another update is encoded": HandsOver(),
+        "decode draws from a generator of the whole process": DecodesAtRandom(),
         "body_bytes says": Lies(),
         "bits is not the length": HidesItsHeader(),
         "changed the update": ChangesTheUpdate(),
@@ -258,8 +281,27 @@ def rules() -> dict[str, Rule]:
             with torch.no_grad():
                 parameters[0].fill_(float("inf"))
 
+    class CountsOnTheModule(Backprop, kind="broken.module"):
+        def fit(self, module, parameters, inputs, labels, loss, generator):
+            module.fits = getattr(module, "fits", 0) + 1
+            super().fit(module, parameters, inputs * module.fits, labels, loss, generator)
+
+    class HooksTheModule(Backprop, kind="broken.hook"):
+        def fit(self, module, parameters, inputs, labels, loss, generator):
+            module.hidden.register_forward_hook(lambda module, given, outputs: 0.9 * outputs)
+            super().fit(module, parameters, inputs, labels, loss, generator)
+
+    class RemembersThrough(Backprop, kind="broken.momentum"):
+        def fit(self, module, parameters, inputs, labels, loss, generator):
+            for parameter in parameters:
+                parameter.velocity = getattr(parameter, "velocity", 0.0) + 1.0
+            super().fit(module, parameters, inputs * parameters[0].velocity, labels, loss, generator)
+
     return {
         "changed nothing": Sleeps(),
+        "trained before": CountsOnTheModule(),
+        "it leaves a trace": HooksTheModule(),
+        "elsewhere on a module": RemembersThrough(),
         "generator of the whole process": DrawsFromTheProcess(),
         "fit draws from a generator": DrawsFromPython(),
         "or draws by itself": DrawsByItself(),
@@ -352,7 +394,54 @@ def schemes() -> dict[str, Scheme]:
             yield sim.env.timeout(float(len(self.past)))
             yield from super().run(sim)
 
+    @dataclass(frozen=True)
+    class Rounds(Scheme, kind="test.rounds"):
+        rounds: int = 2
+        cohort: int = 4
+        versions = property(lambda self: self.rounds)
+        clients = property(lambda self: self.cohort)
+        participations = property(lambda self: self.rounds * self.cohort)
+
+        def start(self, sim, device, inbox):
+            return sim.start(device, inbox)
+
+        def run(self, sim):
+            for version in range(self.rounds):
+                inbox = Store(sim.env)
+                devices = yield from sim.select(self.cohort, version)
+                clients = [self.start(sim, device, inbox) for device in sim.participants(devices, version)]
+                arrivals = self.used((yield from collect(sim, inbox, self.cohort, round_end(sim, clients))))
+                sim.advance(arrivals, shares([arrival.examples for arrival in arrivals]))
+
+        def used(self, arrivals):
+            return arrivals
+
+    @dataclass(frozen=True)
+    class Forgets(Rounds, kind="broken.forgets"):
+        def used(self, arrivals):
+            return arrivals[:-1]
+
+    @dataclass(frozen=True)
+    class Repeats(Rounds, kind="broken.repeats"):
+        def used(self, arrivals):
+            return [*arrivals, *arrivals[:1]]
+
+    @dataclass(frozen=True)
+    class Plays(Rounds, kind="broken.modest"):
+        clients = property(lambda self: 3)
+
+    @dataclass(frozen=True)
+    class Bypasses(Rounds, kind="broken.bypass"):
+        def start(self, sim, device, inbox):
+            sim.tally["selected"] += 1
+            return sim.env.process(participate(sim, device, sim.model, inbox))
+
+    check_scheme(Rounds())
     return {
+        "has arrived and is aggregated 0 times": Forgets(),
+        "has arrived and is aggregated 2 times": Repeats(),
+        "4 devices were at work at once whose updates arrived, clients says 3": Plays(),
+        "began past `occupy`": Bypasses(),
         r"announced were \[0, 1, 2, 3\]": StopsEarly(2, 3),
         "were selected, but": LosesSight(2, 3),
         "not one update has arrived": AsksNobody(2, 3),

@@ -1,16 +1,22 @@
-"""Scenario files that somebody, or something, has damaged: each is a valid scenario, or told what is wrong with it."""
+"""Files that somebody, or something, has damaged: each is valid, or told what is wrong with it. Scenarios first, then
+the topologies and traces that they name.
+"""
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from netfed import sources
 from netfed.errors import ScenarioError
+from netfed.network.graph_file import GraphFile
+from netfed.network.trace import Trace
 from netfed.scenario import Scenario, loads, resolved
 
 SHIPPED = {name: file.read_text(encoding="utf-8") for name, file in sources.shipped().items()}
@@ -147,3 +153,87 @@ def test_a_damaged_scenario_is_valid_or_told_what_is_wrong_with_it(seed: int) ->
             assert all(map(clear, found)), found
     assert MUTANTS * 0.02 < accepted < MUTANTS * 0.5, "most mutations matter, but not all"
     assert time.process_time() - start_s < 0.04 * MUTANTS, "each is told soon"
+
+
+NODE_LINK = json.dumps(
+    {
+        "nodes": [
+            {"id": "dc", "role": "cloud"},
+            {"id": 1, "role": "router", "label": "hub"},
+            {"id": "mill", "role": "base-station", "x": -100.0, "y": 250.5},
+        ],
+        "links": [
+            {"source": "dc", "target": 1, "rate": "10 Gbit/s", "latency": "2 ms"},
+            {"source": 1, "target": "mill", "rate": "300 Mbit/s", "loss": 0.25},
+        ],
+    },
+    indent=1,
+)
+GRAPHML = """\
+<?xml version="1.0" encoding="utf-8"?>
+<graphml xmlns="http://graphml.graphdrawing.org/xmlns">
+  <key id="r" for="node" attr.name="role" attr.type="string"/>
+  <key id="x" for="node" attr.name="x" attr.type="double"/>
+  <key id="y" for="node" attr.name="y" attr.type="int"/>
+  <key id="l" for="edge" attr.name="rate" attr.type="string"/>
+  <graph edgedefault="undirected">
+    <node id="dc"><data key="r">cloud</data></node>
+    <node id="hub"><data key="r">router</data><port name="a"/></node>
+    <node id="mill"><data key="r">base-station</data><data key="x">-1.5</data><data key="y">25</data></node>
+    <edge source="dc" target="hub"><data key="l">10 Gbit/s</data></edge>
+    <edge source="hub" target="mill"/>
+  </graph>
+</graphml>
+"""
+CSV = "device,start,end,note\n" + "".join(
+    f"{name},{10 * index},{10 * index + 5},x\n" for index, name in enumerate("abcab")
+)
+FEDSCALE = json.dumps({name: {"active": [1, 20.5], "inactive": [7, 30], "model": "x"} for name in "abc"}, indent=1)
+TOKENS = [
+    "", "null", "true", "0", "-1", "1e999", "NaN", "9" * 5000, '""', '"x"', "[]", "{}", "[" * 20_000, '{"a":' * 20_000,
+    '"self"', '"node_for_adding"', '"u_of_edge"', '"id"', '"key"', '"role"', '"1"', "1", '"dc"', '"mill"', "<", ">",
+    "&a;", "<!DOCTYPE x>", "<a>" * 2000, '"\\ud800"', "\x00", "5 Mbit/s", ",", "\n", "\t", "nan", "inf", "\u0665",
+]  # fmt: skip
+TOKEN = re.compile(r'"[^"\n]*"|(?<=>)[^<>\n]+(?=<)|-?\d+(\.\d+)?|\w+')
+FILE_MUTATIONS: list[Mutation] = [
+    _replaced(TOKEN, TOKENS), _replaced(TOKEN, TOKENS), _misspelt, _line_moved, _cut, _character,
+]  # fmt: skip
+
+
+def tell(importer: Callable[[str], object], path: Path, text: str) -> str:
+    """Return what an importer says is wrong with a file; nothing if it takes it."""
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    try:
+        importer(str(path))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("importer", "name", "text"),
+    [
+        (lambda path: GraphFile(path=path), "net.json", NODE_LINK),
+        (lambda path: GraphFile(path=path), "net.graphml", GRAPHML),
+        (lambda path: Trace(path=path), "trace.csv", CSV),
+        (lambda path: Trace(path=path), "trace.json", FEDSCALE),
+    ],
+    ids=["node-link", "graphml", "csv", "fedscale"],
+)
+def test_a_damaged_file_is_taken_or_told_what_is_wrong_with_it(
+    tmp_path: Path, importer: Callable[[str], object], name: str, text: str
+) -> None:
+    assert not tell(importer, tmp_path / name, text)
+    refused = 0
+    for seed in range(400):
+        draw = random.Random(seed)
+        mutated = text
+        for _ in range(draw.choice([1, 1, 2, 4])):
+            mutated = draw.choice(FILE_MUTATIONS)(draw, mutated)
+        if message := tell(importer, tmp_path / name, mutated):
+            refused += 1
+            assert message.startswith(str(tmp_path / name)), message
+            assert message.isprintable(), message
+            assert len(message) < 600, message
+    assert 400 * 0.1 < refused < 400

@@ -48,7 +48,7 @@ def test_it_runs_and_its_mistakes_are_told_as_ours_are(installed: dict[str, str]
     scenario.write_text(SCENARIO)
     result = netfed("run", scenario, "--json", cwd=tmp_path, env=installed).json
     assert result["scheme"] == "acme.patient"
-    assert result["updates"]["arrived"] == 6
+    assert (result["updates"]["arrived"], result["updates"]["dismissed"]) == (4, 2)
     assert result["jobs"] == {"planned": 6, "trained": 4, "reused": 0, "skipped": 2}
     scenario.write_text(SCENARIO.replace("parameters: 2", "parametres: 2"))
     wrong = netfed("check", scenario, cwd=tmp_path, env=installed)

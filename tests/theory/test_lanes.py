@@ -141,6 +141,26 @@ def test_a_lane_is_nearly_what_it_is_alone(case: int) -> None:
             assert expected.any() or key.endswith("key.bias"), f"{key} has not moved: nothing was compared"
 
 
+SHIFTS = ("key.bias", "importance.bias")
+"""What a softmax is deaf to: it moves all scores alike, and its gradient is zero but for rounding."""
+
+
+def test_where_a_gradient_is_nothing_but_rounding_outputs_agree_all_the_same() -> None:
+    """AdamW divides by a gradient's size: such a parameter walks where rounding leads it."""
+    together = Together("conv-transformer", Full(), ADAMW)
+    for client, beside in enumerate(together.train(range(6))):
+        alone, outputs = together.alone(client), []
+        for delta in (beside, alone):
+            module = copy.deepcopy(together.module).eval()
+            module.load_state_dict({key: value + delta[key] for key, value in together.base.items()})
+            with torch.no_grad():
+                outputs.append(module(together.shares[client].inputs))
+        torch.testing.assert_close(outputs[0], outputs[1], rtol=0, atol=1e-5)
+        for key, expected in alone.items():
+            difference = float((beside[key].double() - expected.double()).abs().max())
+            assert difference <= (0.01 if key.endswith(SHIFTS) else 1e-4), (client, key, difference)
+
+
 @pytest.mark.parametrize("rule", [HEAVY, ADAMW], ids=["sgd", "adamw"])
 def test_a_lane_that_has_run_out_of_batches_does_not_move(rule: Backprop) -> None:
     """Momentum, decay and statistics would carry it on, for thirty more batches."""

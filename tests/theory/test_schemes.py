@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from math import fsum
+from pathlib import Path
 
 import pytest
 import torch
@@ -111,6 +112,18 @@ def test_what_a_backhaul_loses_is_missing_from_the_cloud(play: Play) -> None:
     assert sum(row["kind"] == "arrival" for row in played.events) == updates["arrived"]
     assert jobs["trained"] == updates["arrived"], "what the backhaul loses need not be computed"
     assert jobs["skipped"] >= losses["loss-backhaul-uplink"]
+
+
+def test_what_a_base_station_has_learned_is_found_again_whatever_the_cloud_makes_of_it(
+    play: Play, tmp_path: Path
+) -> None:
+    scheme = "scheme={kind: hierarchical, rounds: 1, edge_rounds: 2, cohort: 8}"
+    lossy = FIXED.replace("1 Gbit/s", "1 Gbit/s, loss: 0.4")
+    play(TWO, FIXED, scheme, "seed=10", store=tmp_path / "shared")
+    for change in ("scheme.server=momentum", lossy):
+        again = play(TWO, FIXED, scheme, "seed=10", change, store=tmp_path / "shared").summary
+        assert again["jobs"]["trained"] == 0
+    assert again["losses"].keys() == {"loss-backhaul-uplink"}
 
 
 def test_a_device_continues_from_what_its_base_station_has_acknowledged(play: Play, built: Build) -> None:

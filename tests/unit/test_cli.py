@@ -607,6 +607,29 @@ def test_shells_are_told_how_to_complete(netfed: Netfed, monkeypatch: pytest.Mon
     assert "_NETFED_COMPLETE" in done.out
 
 
+@pytest.mark.parametrize("option", ["--show-completion", "--install-completion"])
+def test_a_shell_that_is_named_is_not_taken_for_another(
+    netfed: Netfed, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr("typer.completion._get_shell_name", lambda: "bash")
+    monkeypatch.setattr("typer.completion.install", lambda: pytest.fail("it was installed"))
+    done = netfed(option, "nosh")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"{option} nosh: ")
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [("init", ""), ("run", "toy.yaml", "--out", ""), ("run", "toy.yaml", "--out="), ("run", ""), ("ls", "")]
+)
+def test_an_empty_argument_is_not_the_present_folder(netfed: Netfed, words: tuple[str, ...]) -> None:
+    before = sorted(Path().iterdir())
+    done = netfed(*words)
+    assert done.code == 2
+    assert done.err == f"argument {len(words)} is empty: write . for the present folder\n"
+    assert sorted(Path().iterdir()) == before
+
+
 def test_the_module_runs_as_the_command_does_also_without_unicode(netfed: Netfed) -> None:
     netfed("run", "toy.yaml", "--short")
     done = elsewhere(sys.executable, "-m", "netfed", "show", str(the_run()), PYTHONIOENCODING="ascii")

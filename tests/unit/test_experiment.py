@@ -129,7 +129,7 @@ def test_a_client_whose_training_raises_is_named(built: Build, monkeypatch: pyte
 
 HARMS: dict[str, Callable[[Tensors], Tensors]] = {
     "not-finite": lambda delta: {name: value * float("nan") for name, value in delta.items()},
-    "huge": lambda delta: {name: value * 1e6 for name, value in delta.items()},
+    "huge": lambda delta: {name: value * 1e12 for name, value in delta.items()},
     "misshapen": lambda delta: {name: value[None] for name, value in delta.items()},
     "failed": lambda delta: delta["no such tensor"],
 }
@@ -204,7 +204,48 @@ def test_every_scheme_goes_on_without_a_bad_update(built: Build, monkeypatch: py
     assert experiment.summary()["quarantined"]["not-finite"] > 0
 
 
-@pytest.mark.parametrize("cause", ["failed", "misshapen", "not-finite"])
+def test_the_cloud_does_not_average_what_bad_updates_left_unchanged(
+    built: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All updates of one base station are bad, and some of the other: the rest count as in one mean of them all."""
+    world = ("topology={kind: hexagonal, base_stations: 2}", "task.partition={kind: dirichlet, alpha: 0.5}")
+    experiment, flat = (
+        built(*world, f"scheme={{kind: {scheme}, rounds: 1, cohort: 8}}") for scheme in ("hierarchical", "fedavg")
+    )
+    cells = experiment.simulation.population.base_station
+    bad = [*np.flatnonzero(cells == cells[0]), np.flatnonzero(cells != cells[0])[0]]
+    harm(experiment, monkeypatch, "not-finite", bad)
+    assert len(bad) < 8
+    played(experiment)
+    played(flat)
+    ours, theirs = (one.simulation.graph.read([one.simulation.model.weights])[0] for one in (experiment, flat))
+    for name, tensor in theirs.items():
+        torch.testing.assert_close(ours[name], tensor, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("adapter", ["full", "{kind: lora, rank: 2}", "bias-only"])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "fedbuff, aggregations: 12, concurrency: 4, buffer: 2",
+        "fedasync, aggregations: 24, concurrency: 4, alpha: 0.5",
+        "hierarchical, rounds: 3, cohort: 8",
+        "fedavg, rounds: 12, cohort: 2",
+    ],
+)
+def test_what_is_huge_is_kept_out_where_few_meet(
+    built: Build, monkeypatch: pytest.MonkeyPatch, scheme: str, adapter: str
+) -> None:
+    experiment = built(f"scheme={{kind: {scheme}}}", f"adapter={adapter}", FIXED)
+    harm(experiment, monkeypatch, "huge", [2, 3])
+    windows = played(experiment)
+    arrivals = [row for window in windows for row in window.events if row["kind"] == "arrival"]
+    assert {row["device"] in (2, 3) for row in arrivals} == {False, True}
+    assert all(row.get("cause") == ("huge" if row["device"] in (2, 3) else None) for row in arrivals)
+    assert windows[-1].rounds[-1]["loss"] < windows[0].rounds[0]["loss"]
+
+
+@pytest.mark.parametrize("cause", HARMS)
 def test_nothing_but_bad_updates_ends_the_run(built: Build, monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
     experiment = built()
     harm(experiment, monkeypatch, cause, range(8))

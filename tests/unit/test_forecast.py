@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +16,8 @@ from netfed.display import prospect
 from netfed.forecast import Forecast, forecast
 from netfed.scenario import loads
 from tests import commands
+from tests.commands import command, environment
+from tests.commands import netfed as run_netfed
 from tests.conftest import DROPOUT, LOSSY, SMALL, Build, Play
 from tests.unit.conftest import Netfed
 
@@ -114,6 +119,23 @@ def test_sizes_are_those_of_tensors() -> None:
     assert told.data_bytes == 1797 * (64 * 4 + 8)
     assert told.values_bytes == 4 * told.model_bytes * 4
     assert told.memory_bytes > 50e6
+
+
+LARGE = "model={kind: mlp, hidden: [2000, 2000]}", "scheme={kind: fedavg, rounds: 1, cohort: 8}"
+
+
+@pytest.mark.parametrize("sets", [(), LARGE], ids=["small", "large"])
+def test_the_memory_is_about_right(tmp_path: Path, sets: tuple[str, ...]) -> None:
+    """Of processes of their own: what is told is the most that one holds."""
+    (tmp_path / "small.yaml").write_text(SMALL)
+    play = ["run", "small.yaml", "--json", *(word for assignment in sets for word in ("--set", assignment))]
+    told = run_netfed(*play, "--dry-run", cwd=tmp_path).json["memory_bytes"]
+    process = subprocess.Popen(command(*play), cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    held = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    assert 0.6 < told / held < 1.7
 
 
 @pytest.mark.benchmark

@@ -158,10 +158,40 @@ def test_a_mistake_that_only_building_shows_is_located(tmp_path: Path) -> None:
     )
 
 
+MISFITS = """\
+netfed: 1
+name: misfits
+task: {dataset: digits, split: {cloud: 0, devices: 0.8, test: 0.2}, partition: iid}
+model: {kind: mlp, hidden: [8]}
+rule: {kind: backprop, learning_rate: 0.1, batch_size: 8}
+network: ideal
+pretraining: {kind: backprop, learning_rate: 0.1, batch_size: 8}
+scheme: {kind: fedavg, rounds: 1, cohort: 11}
+devices: {count: 10}
+"""
+
+
 def test_a_mistake_of_the_whole_is_that_of_the_override_that_makes_it() -> None:
+    for override in ("devices.count=3", "scheme={kind: fedavg, rounds: 1, cohort: 2000}"):
+        with pytest.raises(ScenarioError) as refusal:
+            parse(sets=[override])
+        (line,) = refusal.value.lines
+        assert line.startswith(f"--set {override}: scheme: needs 20")
+
+
+def test_what_does_not_go_together_is_told_at_once_and_where_it_is_written() -> None:
     with pytest.raises(ScenarioError) as refusal:
-        parse(sets=["devices.count=3"])
-    assert refusal.value.lines == ("--set devices.count=3: scheme needs 20 devices at once, but devices.count is 3",)
+        loads(MISFITS, "m.yaml")
+    assert refusal.value.lines == (
+        "m.yaml:7:1: pretraining: has no examples: task.split.cloud is 0",
+        "m.yaml:8:1: scheme: needs 11 devices at once, but devices.count is 10",
+    )
+    with pytest.raises(ScenarioError) as refusal:
+        loads(MISFITS.replace("pretraining", "references: [pretrained]\n#"), "m.yaml")
+    assert refusal.value.lines == (
+        "m.yaml:7:1: references: pretrained is version 0 after pretraining, and there is no pretraining",
+        "m.yaml:9:1: scheme: needs 11 devices at once, but devices.count is 10",
+    )
 
 
 def test_a_kind_that_is_written_as_a_name_is_led_into() -> None:
@@ -199,8 +229,8 @@ def test_checking_needs_no_engine() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("devices.count=19", "scheme needs 20 devices at once, but devices.count is 19"),
-        ("task.split.cloud=0", "pretraining has no examples: task.split.cloud is 0"),
+        ("devices.count=19", "scheme: needs 20 devices at once, but devices.count is 19"),
+        ("task.split.cloud=0", "pretraining: has no examples: task.split.cloud is 0"),
         ("pretraining=null", "references: pretrained is version 0 after pretraining, and there is no pretraining"),
         ("scheme.deadline=0", "scheme: deadline is 0 s, so that every update would be late; null means none"),
     ],

@@ -50,7 +50,7 @@ def test_a_part_of_a_byte_is_sent_as_a_byte() -> None:
 def test_whatever_is_made_of_nothing_is_nothing() -> None:
     aggregator = Aggregator()
     mean = aggregator.mean([NOTHING] * 3, [NOTHING] * 3, [0.2, 0.3, 0.5])
-    assert {*mean, *aggregator.mean_of_models([NOTHING], [1.0], NOTHING)} == {NOTHING}
+    assert {*mean, *aggregator.mean_of_models([object()], NOTHING)} == {NOTHING}
     assert aggregator.step(object(), NOTHING, mean, None) == (NOTHING, None)
     assert aggregator.mix(NOTHING, NOTHING, mean, 0.5) is NOTHING
     assert NOTHING.settled

@@ -64,10 +64,10 @@ def test_what_is_explained_of_it_loads_again_too() -> None:
         ("task.compute={flops: 1 GFLOP}", "task.compute.bytes: missing key"),
         ("task.uplod=1 MB", "task.uplod: unknown key, did you mean 'upload'?"),
         ("task.download=5 Mbit", "task.download: unknown unit 'Mbit'"),
-        ("codec={kind: topk, fraction: 0.1}", "nothing is learned where task is none: leave out codec"),
-        ("evaluate_every=5", "nothing is learned where task is none: leave out evaluate_every"),
-        ("scheme={kind: local, rounds: 1, devices: 2}", "scheme local needs something to learn, and there is nothing"),
-        ("scheme={kind: central, rounds: 1, devices: 2}", "scheme central needs something to learn, and there is"),
+        ("codec={kind: topk, fraction: 0.1}", "codec: nothing is learned where task is none: leave out codec"),
+        ("evaluate_every=5", "evaluate_every: nothing is learned where task is none: leave out evaluate_every"),
+        ("scheme={kind: local, rounds: 1, devices: 2}", "scheme: local needs something to learn, and there is nothing"),
+        ("scheme={kind: central, rounds: 1, devices: 2}", "scheme: central needs something to learn, and there is"),
     ],
 )
 def test_mistakes(change: str, what: str) -> None:
@@ -78,7 +78,7 @@ def test_mistakes(change: str, what: str) -> None:
 def test_all_keys_of_learning_are_refused_in_one_line() -> None:
     learner = "model: cnn\nrule: {kind: backprop, learning_rate: 0.1, batch_size: 8}\nadapter: head\n"
     (line,) = refusal(text=NOTHING + learner)
-    assert line == "n.yaml:1:1: nothing is learned where task is none: leave out model, rule, adapter"
+    assert line == "n.yaml:12:1: model: nothing is learned where task is none: leave out model, rule, adapter"
 
 
 def test_bare_it_lacks_its_sizes() -> None:
@@ -89,7 +89,10 @@ def test_bare_it_lacks_its_sizes() -> None:
 
 def test_something_to_learn_needs_a_model_and_a_rule() -> None:
     lines = [line for line in SMALL.splitlines(keepends=True) if not line.startswith(("model", "rule"))]
-    assert refusal(text="".join(lines)) == ("n.yaml:1:1: missing keys: model, rule",)
+    assert refusal(text="".join(lines)) == (
+        "n.yaml:1:1: model: missing key",
+        "n.yaml:1:1: rule: missing key",
+    )
 
 
 def test_another_task_replaces_the_one_that_is_written() -> None:

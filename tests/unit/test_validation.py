@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from netfed.plugin import STRICT, Plugin
 from netfed.units import BitsPerSecond, Fraction, Seconds
-from netfed.validation import SpecError, validate
+from netfed.validation import Problem, SpecError, validate
 
 
 class Scheme(Plugin): ...
@@ -50,7 +50,7 @@ class Question:
 def problems(**tree: object) -> list[tuple[str, str]]:
     with pytest.raises(SpecError) as refusal:
         validate(Question, tree)
-    return [(".".join(map(str, path)), message) for path, message in refusal.value.problems]
+    return [(".".join(map(str, path)), message) for path, message, _ in refusal.value.problems]
 
 
 def test_a_right_tree_is_a_spec() -> None:
@@ -106,7 +106,7 @@ def test_each_mistake_is_told_in_the_users_words(tree: dict[str, object], path: 
 def test_a_tree_that_is_no_mapping_is_refused() -> None:
     with pytest.raises(SpecError) as refusal:
         validate(Question, None)
-    assert refusal.value.problems == [((), "expected a mapping, not null")]
+    assert refusal.value.problems == [Problem((), "expected a mapping, not null")]
 
 
 def test_all_mistakes_are_told_up_to_a_hundred() -> None:

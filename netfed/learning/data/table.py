@@ -97,7 +97,10 @@ class Table(FromFile, Dataset, kind="table"):
             fits(column.type) for fits in (types.is_integer, types.is_boolean, types.is_string, types.is_large_string)
         ):
             raise self._mistake(key, name, f"is {column.type}: write whole numbers or text")
-        groups, group = np.unique(column.to_numpy(), return_inverse=True)
+        values = column.to_numpy()
+        if empty := int((values == "").sum()) if values.dtype == object else 0:
+            raise self._mistake(key, name, _empty(empty))
+        groups, group = np.unique(values, return_inverse=True)
         return group.astype(np.int64), len(groups)
 
     def _numbers(self, columns: Columns, name: str) -> NDArray[np.float64]:
@@ -120,8 +123,12 @@ class Table(FromFile, Dataset, kind="table"):
             raise self._mistake(key, name, found + did_you_mean(name, {*columns.column_names} - {name}))
         column = columns[name]
         if column.null_count:
-            raise self._mistake(key, name, f"has {column.null_count} empty cells: fill them in, or delete their rows")
+            raise self._mistake(key, name, _empty(column.null_count))
         return column.cast(column.type.value_type) if types.is_dictionary(column.type) else column
 
     def _mistake(self, key: str, column: str, what: str) -> ScenarioError:
         return ScenarioError(f"task.dataset.{key}: column {column!r} of {self.path} {what}")
+
+
+def _empty(cells: int) -> str:
+    return f"has {cells} empty cells: fill them in, or delete their rows"

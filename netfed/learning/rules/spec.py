@@ -38,7 +38,7 @@ class Rule(Plugin):
         """Train ``parameters`` of ``module`` in place.
 
         Args:
-            module: In training mode.
+            module: In training mode. The next client may be trained on it: leave nothing there but tensors' values.
             parameters: Those of the module's parameters that the adapter trains.
             inputs: [example, ...].
             labels: [example].

@@ -90,7 +90,7 @@ class LastLayers(Adapter, kind="acme.last-layers"):
 
 @dataclass(frozen=True)
 class Patient(Scheme, kind="acme.patient"):
-    """Synchronous rounds that wait for everybody, and forget the slowest client's update."""
+    """Synchronous rounds that wait for everybody, and turn the slowest client's update away."""
 
     rounds: Annotated[int, Field(ge=1)] = 2
     cohort: Annotated[int, Field(ge=2)] = 3
@@ -110,14 +110,16 @@ class Patient(Scheme, kind="acme.patient"):
     def run(self, sim: Any) -> Any:
         from simpy import Store
 
-        from netfed.schemes.steps import collect, round_end, shares
+        from netfed.schemes.steps import collect, dismiss, round_end, shares
 
         for version in range(self.rounds):
             inbox = Store(sim.env)
             devices = yield from sim.select(self.cohort, version)
             clients = [sim.start(device, inbox) for device in sim.participants(devices, version)]
-            arrivals = yield from collect(sim, inbox, self.cohort, round_end(sim, clients))
-            sim.advance(arrivals[:-1], shares([arrival.examples for arrival in arrivals[:-1]]))
+            yield round_end(sim, clients)
+            arrivals = yield from collect(sim, inbox, len(inbox.items) - 1)
+            yield from dismiss(sim, clients, inbox, "dismissed")
+            sim.advance(arrivals, shares([arrival.examples for arrival in arrivals]))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -36,6 +37,12 @@ def aggregator(graph: Graph) -> Aggregator:
 
 def given_node(graph: Graph, name: str, value: object) -> Node:
     return graph.node("given", [name], (), lambda: value)
+
+
+def learned(graph: Graph, name: str, value: object, examples: list[int], faults: list[object]) -> SimpleNamespace:
+    """A model that has been moved by one mean."""
+    nodes = [given_node(graph, f"{name} faults", fault) for fault in faults]
+    return SimpleNamespace(weights=given_node(graph, name, value), examples=[examples], faults=nodes)
 
 
 def test_the_weighted_sum() -> None:
@@ -85,11 +92,25 @@ def test_it_is_the_sum_of_exact_numbers(parts: list[tuple[float, float]]) -> Non
 
 def test_the_mean_of_models_is_what_they_gained(graph: Graph, aggregator: Aggregator) -> None:
     origin = given_node(graph, "origin", MODEL)
-    one = given_node(graph, "one", {"weight": MODEL["weight"] + 1, "count": torch.tensor(14)})
-    two = given_node(graph, "two", {"weight": MODEL["weight"] - 2, "count": torch.tensor(12)})
-    (mean,) = graph.read([aggregator.mean_of_models([one, two], [0.75, 0.25], origin).mean])
+    one = learned(graph, "one", {"weight": MODEL["weight"] + 1, "count": torch.tensor(14)}, [20, 10], [None])
+    two = learned(graph, "two", {"weight": MODEL["weight"] - 2, "count": torch.tensor(12)}, [10], [None])
+    (mean,) = graph.read([aggregator.mean_of_models([one, two], origin).mean])
     assert mean.update["weight"].tolist() == [[0.25, 0.25], [0.25, 0.25]]
     assert mean.update["count"].item() == 13.5
+
+
+def test_a_model_weighs_what_it_has_learned_from(graph: Graph, aggregator: Aggregator) -> None:
+    """Of bad updates nothing is learned; who has had no others is left out."""
+    origin, bad = given_node(graph, "origin", MODEL), {"cause": "failed", "detail": ""}
+    up, down = ({"weight": MODEL["weight"] + step, "count": torch.tensor(10)} for step in (4.0, -4.0))
+    half = learned(graph, "half", up, [10, 90], [[None, bad]])
+    whole = learned(graph, "whole", down, [30], [None])
+    none = learned(graph, "none", MODEL, [70, 80], [[bad, bad]])
+    (mean,) = graph.read([aggregator.mean_of_models([half, none, whole], origin).mean])
+    assert mean.update["weight"].tolist() == [[-2.0, -2.0], [-2.0, -2.0]]  # 10 of 40 examples, and 30
+    average = aggregator.mean_of_models([none], origin)
+    (model,) = graph.read([aggregator.step(Momentum(), origin, average, None)[0]])
+    assert all(torch.equal(model[name], value) for name, value in MODEL.items())
 
 
 def test_one_model_is_taken_over_to_the_bit(graph: Graph, aggregator: Aggregator) -> None:
@@ -97,8 +118,8 @@ def test_one_model_is_taken_over_to_the_bit(graph: Graph, aggregator: Aggregator
     before, after = (
         {"weight": torch.randn(50, 20, generator=generator), "count": torch.tensor(n)} for n in (7, 2**53 - 1)
     )
-    origin, edge = given_node(graph, "origin", before), given_node(graph, "edge", after)
-    mean = aggregator.mean_of_models([edge], [1.0], origin)
+    origin, edge = given_node(graph, "origin", before), learned(graph, "edge", after, [30], [None])
+    mean = aggregator.mean_of_models([edge], origin)
     (model,) = graph.read([aggregator.step(Mean(), origin, mean, None)[0]])
     assert torch.equal(model["weight"], after["weight"])
     assert model["count"] == after["count"]

@@ -89,6 +89,8 @@ def test_parquet_is_read_too() -> None:
         (ROWS, {"client": "users"}, r"task\.dataset\.client: column 'users' .* does not exist, did you mean 'user'"),
         ("x,y\n1,0.5\n", {}, "label: column 'y' of .*/data.csv is double: write whole numbers or text"),
         ("x,y\n1,0\n,1\n", {}, "column 'x' of .*/data.csv has 1 empty cells"),
+        ("x,y,c\n1,0,a\n2,1,\n3,1,\n", {"client": "c"}, "column 'c' of .*/data.csv has 2 empty cells"),
+        ("x,y\n1,a\n2,\n", {}, r"task\.dataset\.label: column 'y' of .*/data.csv has 1 empty cells"),
         ("x,y\n1,0\n1e999,1\n", {}, "column 'x' of .*/data.csv is not finite in row 2"),
         ("x,x,y\n1,1,0\n", {}, "column 'x' of .*/data.csv is there more than once"),
         ("x,y\n", {}, "data.csv has 0 rows and 1 features"),

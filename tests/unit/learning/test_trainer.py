@@ -62,6 +62,26 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
+class NeverZeroes(Backprop, kind="test.gradients"):
+    """Gradients add up over its steps, and are left where they are."""
+
+    def fit(self, module, parameters, inputs, labels, loss, generator):
+        for batch, wanted in zip(inputs.split(16), labels.split(16), strict=True):
+            loss(module(batch), wanted).backward()
+            with torch.no_grad():
+                for parameter in parameters:
+                    parameter.sub_(0.1 * parameter.grad)
+
+
+def test_no_gradient_is_left_to_the_next_who_trains_on_this_thread(graph: Graph) -> None:
+    rule = NeverZeroes(batch_size=16)
+    first, second = trainer(graph, rule=rule), trainer(graph, rule=rule)
+    for device in range(3):
+        value(graph, first.begin(Client(device), first.initial).delta)
+    last, alone = (value(graph, one.begin(Client(3), one.initial).delta) for one in (first, second))
+    assert same(last, alone)
+
+
 def test_layouts_tell_what_is_sent_from_what_is_sent_once(graph: Graph) -> None:
     full = trainer(graph)
     assert list(full.layout) == list(value(graph, full.initial)) == list(value(graph, full.base))

@@ -99,8 +99,61 @@ def test_names_several_mistakes_at_once(tmp_path: Path) -> None:
 def test_links_go_both_ways_and_are_single(tmp_path: Path, suffix: str, kind: type[nx.Graph]) -> None:
     graph = kind(town())
     graph.add_edge("dc", "hub")
-    with pytest.raises(ValueError, match="write an undirected, simple graph"):
+    named = kind is nx.MultiGraph and suffix == ".graphml"
+    with pytest.raises(ValueError, match="link 'dc' to 'hub' is there 2 times" if named else "an undirected, simple"):
         GraphFile(path=save(tmp_path, graph, suffix))
+
+
+@pytest.mark.parametrize("word", ["self", "node_for_adding", "u_of_edge", "v_of_edge", "attr", "graph"])
+def test_attributes_may_have_any_name(tmp_path: Path, word: str) -> None:
+    graph = town()
+    graph.nodes["hub"][word] = "x"
+    graph.edges["hub", "port"][word] = "x"
+    assert base_stations(GraphFile(path=save(tmp_path, graph, ".json")).graph()) == ["mill", "port"]
+
+
+NODES = [("dc", "cloud"), ("hub", "router"), ("a", "base-station")]
+LINKS = [("dc", "hub"), ("hub", "a")]
+
+
+def written(nodes: list[tuple[Any, str]], links: list[tuple[Any, Any]], suffix: str) -> str:
+    """A graph as somebody writes it who has no library that would merge what is there twice."""
+    if suffix == ".json":
+        rows = [{"id": name, "role": role, "x": 0, "y": 0} for name, role in nodes]
+        return json.dumps({"nodes": rows, "links": [{"source": one, "target": other} for one, other in links]})
+    keys = '<key id="role" for="node" attr.name="role" attr.type="string"/>'
+    keys += "".join(f'<key id="{axis}" for="node" attr.name="{axis}" attr.type="double"/>' for axis in "xy")
+    place = '<data key="x">0</data><data key="y">0</data>'
+    rows = [f'<node id="{name}"><port name="p"/><data key="role">{role}</data>{place}</node>' for name, role in nodes]
+    rows += [f'<edge source="{one}" target="{other}"/>' for one, other in links]
+    head = '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">'
+    return f'{head}{keys}<graph edgedefault="undirected">{"".join(rows)}</graph></graphml>'
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("suffix", [".graphml", ".json"])
+@pytest.mark.parametrize(
+    ("nodes", "links", "message"),
+    [
+        ([("a", "router")], [], "node 'a' is there 2 times"),
+        ([(1, "router"), ("1", "router")], [], "node '1' is there 2 times"),
+        ([], [("a", "hub")], "link 'a' to 'hub' is there 2 times"),
+        ([], [("hub", "a"), ("hub", "a")], "link 'a' to 'hub' is there 3 times"),
+        ([], [("a", "a"), ("dc", "dc")], "link 'a' to 'a' leads nowhere; link 'dc' to 'dc' leads nowhere"),
+        ([(f"n{index // 2}", "router") for index in range(14)], [], "'n4' is there 2 times; and 2 more"),
+        ([], [], None),
+    ],
+)
+def test_what_is_there_twice_is_named(
+    tmp_path: Path, suffix: str, nodes: list[tuple[Any, str]], links: list[tuple[Any, Any]], message: str | None
+) -> None:
+    path = tmp_path / f"net{suffix}"
+    path.write_text(written(NODES + nodes, LINKS + links, suffix))
+    if message is None:
+        assert base_stations(GraphFile(path=str(path)).graph()) == ["a"]
+        return
+    with pytest.raises(ValueError, match=rf"net\{suffix}: .*{message}$"):
+        GraphFile(path=str(path))
 
 
 BILLION_LAUGHS = '<?xml version="1.0"?><!DOCTYPE g [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><graphml>&b;</graphml>'
@@ -114,7 +167,10 @@ BILLION_LAUGHS = '<?xml version="1.0"?><!DOCTYPE g [<!ENTITY a "ha"><!ENTITY b "
         ("net.graphml", "<graphml>", "not GraphML: "),
         ("net.graphml", "<html></html>", "not GraphML: "),
         ("net.json", "{", "not JSON: "),
-        ("net.json", "[" * 100_000, "not JSON: "),
+        ("net.json", "[" * 100_000, "not JSON: it is nested too deeply"),
+        ("net.json", f'{{"nodes": [{"9" * 5000}]}}', "not JSON: an integer has too many digits"),
+        ("net.graphml", written([("", "cloud")], [], ".graphml"), "each node needs an id"),
+        ("net.graphml", written(NODES, [("", "a")], ".graphml").replace('source=""', ""), "an id, each edge a source"),
         ("net.json", "[]", "expected {nodes: "),
         ("net.json", '{"nodes": [{"role": "cloud"}], "links": []}', "expected {nodes: "),
         ("net.json", '{"nodes": [{"id": "a"}], "links": [["a", "b"]]}', "expected {nodes: "),

@@ -125,6 +125,7 @@ def test_devices_keep_the_trace_they_are_given(tmp_path: Path) -> None:
         ("", "trace.csv:1: no column 'device': the first line names device, start and end"),
         ("device,from,end\n", "trace.csv:1: no column 'start'"),
         ("device,start,end\n", "trace.csv: no windows"),
+        ("device,start,end,start\na,0,1,2\n", "trace.csv:1: there is more than one column 'start'"),
         ("device,start,end\na,0,1\n\nb,1,x\n", "trace.csv:4: start '1' and end 'x' must be seconds"),
         ("device,start,end\na,2,2\n", "trace.csv:2: start '2' and end '2'"),
         ("device,start,end\na,-1,2\n", "trace.csv:2: start '-1'"),
@@ -181,6 +182,8 @@ def test_reads_what_fedscale_has(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("{", "trace.csv:1: Expecting property name"),
+        ('{"a": ' + "[" * 100_000, "trace.csv: it is nested too deeply"),
+        (f'{{"a": {{"active": [{"9" * 5000}], "inactive": [1]}}}}', "trace.csv: an integer has too many digits"),
         ('{"a": {"active": [1]}}', "trace.csv: client 'a' must have two lists, active and inactive, equally long"),
         ('{"a": {"active": [1, 2], "inactive": [3]}}', "client 'a' must have two lists"),
         ('{"a": {"active": [4], "inactive": [3]}}', "client 'a': start 4 and end 3 must be seconds, and the end after"),
