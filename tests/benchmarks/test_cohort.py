@@ -4,8 +4,8 @@
 The table is printed; a test fails only below 0.8 of a bar, or of where we stand if lower. The bars are those of the
 executor that ``auto`` chooses; what others make of it is shown once.
 
-Of what an update of the tiny perceptron takes, a third are events, 40 % are training, half of it matrix products; the rest
-is planning, the mean, records and the store.
+Of what an update of the tiny perceptron takes, a third are events, 40 % are training, half of it matrix products; the
+rest is planning, the mean, records and the store.
 """
 
 from __future__ import annotations
