@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netfed.codecs.float32 import Float32
+
 if TYPE_CHECKING:
     from netfed.experiment import Experiment
     from netfed.graph import Node, Store
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from netfed.scenario import Scenario
     from netfed.simulation import Simulation
 
-_COPIES = 4
-"""Of an update's size that are held for it at once: itself, its payload, and, in the sum, the same in float64."""
+_CODED, _SUM = 3, 4
+"""Of an update's size, what is held at once: for each that is coded itself, its payload and what is made of that; for
+all, what is summed up and the next, in float64."""
 
 _VERSIONS = 4
 """Of the model that are held at once: what all start from, version 0, the present one and the next."""
@@ -133,7 +136,8 @@ def forecast(scenario: Scenario, store: Path | None = None, workers: int | None 
     model_bytes, frozen_bytes = (
         sum(spec.bytes for spec in layout.values()) for layout in (trainer.layout, trainer.frozen)
     )
-    values_bytes = _COPIES * model_bytes * max(1, demand.most_updates)
+    copies = 1 if scenario.codec == Float32() else _CODED
+    values_bytes = (copies * demand.most_updates + _SUM) * model_bytes
     replicas = min(experiment.workers, max(1, demand.most_updates))
     models_bytes = _VERSIONS * model_bytes + replicas * (model_bytes + frozen_bytes)
     return Forecast(

@@ -117,7 +117,9 @@ def test_sizes_are_those_of_tensors() -> None:
     assert told.model_bytes == 4 * (16 * 10 + 10)
     assert told.frozen_bytes == 4 * (64 * 16 + 16)
     assert told.data_bytes == 1797 * (64 * 4 + 8)
-    assert told.values_bytes == 4 * told.model_bytes * 4
+    assert told.values_bytes == (4 + 4) * told.model_bytes
+    coded = foreseen(PRETRAINED, "adapter={kind: head}", "codec=float16")
+    assert coded.values_bytes == (3 * 4 + 4) * told.model_bytes
     assert told.memory_bytes > 50e6
 
 
