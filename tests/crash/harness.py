@@ -1,4 +1,6 @@
-"""Kill a run with SIGKILL, again and again, and resume it: ``python harness.py SCENARIO FOLDER MOMENTS``.
+"""Kill a run with SIGKILL, again and again, and resume it: ``python harness.py SCENARIO FOLDER MOMENTS [SIDE ...]``.
+
+At so many moments spread over it, and at these sides (before, after) of each rename.
 
 Plays once and forks for each attempt, so that an attempt costs a fraction of a second. Prints one JSON object.
 """
@@ -142,7 +144,7 @@ def attempt(name: str, act: Callable[[Path], Callable[[], None]], kill_after_s: 
 
 for i in range(moments):
     attempt(f"moment-{i}", lambda out: partial(start, out), duration_s * (i + 0.5) / moments)
-for side in ("before", "after"):
+for side in sys.argv[4:]:
     for rename in count(1):
         if not attempt(f"{side}-{rename}", partial(dying_at, rename, side == "after")):
             break
