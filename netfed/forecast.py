@@ -6,6 +6,7 @@ and nothing is read. What reading would compute is counted; what that takes is e
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 import tempfile
@@ -320,6 +321,13 @@ def _settling_s(sim: Simulation, node: Node) -> float:
 
 
 def _resident_bytes() -> int:
-    """Return what this process has held at the most."""
+    """Return what this process has held at the most.
+
+    Linux's ``ru_maxrss`` is no less than what the process held that started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (peak,) = re.findall(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
+        return int(peak) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
