@@ -6,7 +6,6 @@ Of what is sent as it is (`Float32`) nobody reads the bytes: the receiver has th
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -46,8 +45,7 @@ class Receiver(Protocol):
     held: int
 
 
-@dataclass(frozen=True)
-class Payload:
+class Payload(NamedTuple):
     """What travels over a link.
 
     Attributes:
