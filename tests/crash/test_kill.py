@@ -28,8 +28,10 @@ NETWORK = (
     " backhaul: {rate: 4 Mbit/s}}"
 )
 MOMENTS = 20
-SIDES = {"fedavg": ("before", "after"), "fedbuff": ("before", "after"), "hierarchical": ()}
-"""Of renames: what is renamed, and when, is the same whoever aggregates, and however clients train."""
+BOTH, ONE = ("before", "after"), ("before",)
+SIDES = {"fedavg": BOTH, "fedbuff": BOTH, "hierarchical": ONE}
+"""Of renames: what is renamed, and when, is the same whoever aggregates, and however clients train, so that one side is
+enough for others than the first two, and for lanes."""
 
 
 @pytest.mark.slow
@@ -40,7 +42,7 @@ def test_killed_and_resumed(tmp_path: Path, scheme: str, codec: str, executor: s
     file = tmp_path / "killed.yaml"
     file.write_text(f"{text}codec: {CODECS[codec]}\n")
     harness = Path(__file__).with_name("harness.py")
-    sides = SIDES[scheme] if executor == "serial" else ()
+    sides = SIDES[scheme] if executor == "serial" else ONE
     command = [sys.executable, str(harness), str(file), str(tmp_path / "runs"), str(MOMENTS), *sides]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONHASHSEED": "7"}
@@ -48,12 +50,10 @@ def test_killed_and_resumed(tmp_path: Path, scheme: str, codec: str, executor: s
     assert done.returncode == 0, done.stderr[-3000:]
     outcome = json.loads(done.stdout)
     whole, attempts = outcome["whole"], outcome["attempts"]
+    renames = sum(attempt["name"].startswith("before") for attempt in attempts) - 1
+    assert renames >= 15
     resumable = [attempt for attempt in attempts if attempt["folder"]]
-    assert len(resumable) >= MOMENTS // 2
-    if sides:
-        renames = sum(attempt["name"].startswith("before") for attempt in attempts) - 1
-        assert renames >= 15
-        assert len(resumable) > 2 * renames
+    assert len(resumable) > len(sides) * renames
     for attempt in resumable:
         assert attempt["resumed"] == 0, (attempt, done.stderr[-3000:])
         assert attempt["digest"] == whole["digest"], attempt
