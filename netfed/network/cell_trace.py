@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netfed.network.cells import Cells, check_numbers
 from netfed.network.course import Change, Course
-from netfed.network.rate_trace import RateTrace
+from netfed.network.rate_trace import RateTrace, by_direction
 
 if TYPE_CHECKING:
     from netfed.network.steps import Steps
@@ -50,8 +50,7 @@ class CellTrace:
         Raises:
             ValueError: A trace does not say what it should.
         """
-        traces: dict[Direction, RateTrace | None] = {"uplink": self.uplink, "downlink": self.downlink}
-        return {direction: trace.steps(direction) for direction, trace in traces.items() if trace is not None}
+        return by_direction(self.uplink, self.downlink)
 
     def leads(self, direction: Direction, cell: int) -> bool:
         """Return whether a cell follows it in a direction."""

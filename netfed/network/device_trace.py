@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from netfed.network.rate_trace import RateTrace
+from netfed.network.rate_trace import RateTrace, by_direction
 from netfed.units import Fraction
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ class DeviceTrace:
         Raises:
             ValueError: A trace does not say what it should.
         """
-        traces: dict[Direction, RateTrace | None] = {"uplink": self.uplink, "downlink": self.downlink}
-        return {direction: trace.steps(direction) for direction, trace in traces.items() if trace is not None}
+        return by_direction(self.uplink, self.downlink)
 
     @property
     def ranges(self) -> list[tuple[int, int]]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from netfed.network.cell import Cell, RateClass
+from netfed.network.cell import Cell
+from netfed.network.rate_class import RateClass
 from netfed.network.sharing import Sharing, drive_level, full_bps, walk
 from netfed.network.virtual_time import VirtualClock
 

@@ -14,9 +14,9 @@ from itertools import count
 from simpy import Environment, Event
 from simpy.events import Timeout
 
-from netfed.network.cell import RateClass, fine
 from netfed.network.filling import Mesh
 from netfed.network.medium import Flow, Medium
+from netfed.network.rate_class import RateClass, fine
 from netfed.network.sharing import Backhaul, Sharing
 from netfed.network.virtual_time import SAME_INSTANT_ULP, VirtualClock
 

@@ -18,6 +18,7 @@ from netfed.units import Seconds
 
 if TYPE_CHECKING:
     from netfed.network.steps import Steps
+    from netfed.network.traffic import Direction
 
 _PACKET_BITS = 1500 * 8
 _UCC_TIME = "%Y.%m.%d_%H.%M.%S"
@@ -39,6 +40,16 @@ class RateTrace(Plugin):
             ValueError: The trace has none of that direction.
         """
         raise NotImplementedError
+
+
+def by_direction(uplink: RateTrace | None, downlink: RateTrace | None) -> dict[Direction, Steps]:
+    """Return the rates of those directions that have a trace.
+
+    Raises:
+        ValueError: A trace does not say what it should.
+    """
+    traces: dict[Direction, RateTrace | None] = {"uplink": uplink, "downlink": downlink}
+    return {direction: trace.steps(direction) for direction, trace in traces.items() if trace is not None}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from netfed.network.cell import Cell, RateClass
+from netfed.network.cell import Cell
+from netfed.network.rate_class import RateClass
 from netfed.network.virtual_time import VirtualClock
 
 _low_bps, _high_bps = attrgetter("low_bps"), attrgetter("high_bps")

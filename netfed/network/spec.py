@@ -17,7 +17,7 @@ from netfed.network.device_trace import DeviceTrace, conflicts
 from netfed.network.mobility.spec import Mobility, Static
 from netfed.network.outages import Outages
 from netfed.network.profiles import PROFILES
-from netfed.network.rate_trace import RateTrace
+from netfed.network.rate_trace import RateTrace, by_direction
 from netfed.network.rrc import Rrc
 from netfed.network.thermal import Thermal
 from netfed.network.topology import BASE_STATION, Topology
@@ -175,8 +175,7 @@ class Devices:
         Raises:
             ValueError: A trace does not say what it should.
         """
-        traces: dict[Direction, RateTrace | None] = {"uplink": self.uplink, "downlink": self.downlink}
-        return {direction: trace.steps(direction) for direction, trace in traces.items() if trace is not None}
+        return by_direction(self.uplink, self.downlink)
 
     @property
     def shares(self) -> dict[str, float]:

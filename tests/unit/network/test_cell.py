@@ -5,9 +5,10 @@ import math
 import pytest
 from simpy import Environment, Event
 
-from netfed.network.cell import Cell, RateClass, fine
+from netfed.network.cell import Cell
 from netfed.network.dedicated import Dedicated
 from netfed.network.medium import Flow
+from netfed.network.rate_class import RateClass, fine
 from netfed.network.virtual_time import VirtualClock
 
 
