@@ -16,7 +16,7 @@ LAYERS = [
     {"display", "charts"},
     {"findings"},
     {"answers", "study", "explanation"},
-    {"forecast", "run", "binding", "unmet", "bounds", "utilisation"},
+    {"computer", "forecast", "run", "binding", "unmet", "bounds", "utilisation"},
     {"build", "critical_path", "notes", "provenance"},
     {"chains", "scenario", "results"},
     {"loading", "runfolder", "sources"},

@@ -581,22 +581,9 @@ except SystemExit as stop:
 """
 
 
-@pytest.mark.parametrize(("command", "limit_s"), [("--help", 0.3), ("run --help", 0.3), ("check toy.yaml", 1.0)])
-def test_help_and_check_are_quick_and_import_nothing_heavy(command: str, limit_s: float) -> None:
-    beyond_s = []
-    for _ in range(3):
-        bare_s = cpu_s(sys.executable, "-c", "")
-        beyond_s.append(cpu_s(sys.executable, "-c", LOADED, *command.split()) - bare_s)
+@pytest.mark.parametrize("command", ["--help", "run --help", "check toy.yaml"])
+def test_help_and_check_import_nothing_heavy(command: str) -> None:
     assert elsewhere(sys.executable, "-c", LOADED, *command.split()).stderr.splitlines()[-1] == "0"
-    assert min(beyond_s) < limit_s
-
-
-def cpu_s(*command: str) -> float:
-    """CPU seconds of a process, beginning to end."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    elsewhere(*command)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

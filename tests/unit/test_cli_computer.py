@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from netfed.cli import computer
+from netfed import computer
 from tests.unit.conftest import Netfed
 
 Examined = Callable[..., dict[str, dict[str, Any]]]
@@ -24,7 +24,7 @@ def healthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A computer that is in order."""
     monkeypatch.chdir(tmp_path)
     files = {"/sys/fs/cgroup/cpu.max": "max 100000", "/proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 8000000 kB"}
-    monkeypatch.setattr("netfed.cli.computer._read", lambda path, otherwise: files[path])
+    monkeypatch.setattr("netfed.computer._read", lambda path, otherwise: files[path])
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=50e9))
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: ["numpy>=1.26", "pytest>=8 ; extra == 'test'"])
     for name in list(os.environ):
@@ -95,7 +95,7 @@ def test_a_broken_torch_is_shown_not_raised(examined: Examined, monkeypatch: pyt
 def test_a_container_may_get_less_than_it_sees(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
     read = computer._read
     monkeypatch.setattr(
-        "netfed.cli.computer._read", lambda path, otherwise: "150000 100000" if "cpu" in path else read(path, otherwise)
+        "netfed.computer._read", lambda path, otherwise: "150000 100000" if "cpu" in path else read(path, otherwise)
     )
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
     processors = examined()["processors"]
@@ -105,7 +105,7 @@ def test_a_container_may_get_less_than_it_sees(examined: Examined, monkeypatch: 
 
 def test_little_memory_and_disk_are_warned_of(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "netfed.cli.computer._read",
+        "netfed.computer._read",
         lambda path, otherwise: "MemAvailable: 500000 kB" if "meminfo" in path else otherwise,
     )
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5e8))

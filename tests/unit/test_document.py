@@ -126,12 +126,16 @@ def test_there_is_a_limit_on_keys_and_values(monkeypatch: pytest.MonkeyPatch) ->
         plain("{a: [1, 2], b: 3, c: }")
 
 
-@pytest.mark.parametrize("bomb", ["[" * 100_000, "{a: " * 100_000, "[a," * 100_000, "- " * 100_000, "? " * 100_000])
-def test_a_deep_document_is_refused_at_once(bomb: str) -> None:
-    start = time.process_time()
-    with pytest.raises(ScenarioError):
-        plain(bomb)
-    assert time.process_time() - start < 2
+@pytest.mark.parametrize("opening", ["[", "{a: ", "[a,", "- ", "? "])
+def test_a_deep_document_is_refused_as_soon_as_a_shallower_one(opening: str) -> None:
+    def refused_s(depth: int) -> float:
+        start = time.process_time()
+        with pytest.raises(ScenarioError):
+            plain(opening * depth)
+        return time.process_time() - start
+
+    refused_s(2_000)
+    assert refused_s(100_000) < 5 * refused_s(2_000) + 0.1
 
 
 @given(st.text(max_size=60) | st.text("[]{}:,-?&*!|>'\"%#@` \n\tab01.\\xuU<~", max_size=60))
