@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Callable, Iterator
+from functools import cache
+from types import NoneType
 from typing import Any
 
 from netfed.errors import SimulationError
@@ -42,16 +44,25 @@ _CASTS: dict[str, Callable[[Any], Scalar]] = {
 
 
 def typed(row: Row) -> Row:
-    """Give each field the type of its column, so that a row read back is the row that was written.
+    """Give each field of a row, which is changed, the type of its column, so that it is read back as it was written.
 
     Raises:
         SimulationError: A field is not of its column's type.
     """
-    fields: Row = {name: value for name, value in row.items() if value is not None}
-    for name, value in fields.items():
-        if name in _CASTS and type(value) is not COLUMNS[name]:
-            fields[name] = _cast(row, name, value)
-    return fields
+    absent, foreign = _amiss(tuple(row), tuple(map(type, row.values())))
+    for name in absent:
+        del row[name]
+    for name in foreign:
+        row[name] = _cast(row, name, row[name])
+    return row
+
+
+@cache
+def _amiss(names: tuple[str, ...], types: tuple[type, ...]) -> tuple[list[str], list[str]]:
+    """Return which fields are None, and which are not of their columns' types: rows are many, and of few kinds."""
+    kinds = dict(zip(names, types, strict=True))
+    absent = [name for name, kind in kinds.items() if kind is NoneType]
+    return absent, [name for name in COLUMNS if name in kinds and kinds[name] not in (NoneType, COLUMNS[name])]
 
 
 def _cast(row: Row, name: str, value: Scalar) -> Scalar:

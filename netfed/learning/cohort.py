@@ -24,7 +24,7 @@ from netfed.learning.task import Classification, TaskExamples
 from netfed.learning.tensors import Tensors
 from netfed.streams import Streams
 
-Losses = Callable[[Tensor, Tensor], Tensor]
+Slopes = Callable[[Tensor, Tensor], Tensor]
 
 _WIDTHS = 2, 3, 5, 8
 """Lanes side by side in the trial."""
@@ -33,7 +33,7 @@ _WIDTHS = 2, 3, 5, 8
 def train_together(
     stack: Stack,
     rule: Backprop,
-    losses: Losses,
+    slopes: Slopes,
     base: Tensors,
     model: Tensors,
     shares: Sequence[TaskExamples],
@@ -47,7 +47,7 @@ def train_together(
     Args:
         stack: Computes it.
         rule: How they train, with batches of `lane_batch`; each is padded to that, and padding counts for nothing.
-        losses: Loss of each example, from outputs and labels.
+        slopes: Gradient of each example's loss by its outputs, from outputs and labels.
         base: Of the frozen part.
         model: Where they all start.
         shares: Each on its own examples.
@@ -57,7 +57,7 @@ def train_together(
     if len(lanes) == 1 or _batches(shares[lanes[0]], rule) > _batches(shares[lanes[1]], rule):
         lanes.insert(0, lanes[0])
     stack.load(base, model, len(lanes))
-    _train(stack, rule, losses, [shares[lane] for lane in lanes], [seeds[lane] for lane in lanes])
+    _train(stack, rule, slopes, [shares[lane] for lane in lanes], [seeds[lane] for lane in lanes])
     deltas = dict(zip(lanes, stack.added(model), strict=True))
     return [deltas[lane] for lane in range(len(shares))]
 
@@ -67,7 +67,7 @@ def _batches(share: TaskExamples, rule: Backprop) -> int:
     return -(-len(share) // rule.batch_size)
 
 
-def _train(stack: Stack, rule: Backprop, losses: Losses, shares: Sequence[TaskExamples], seeds: Sequence[int]) -> None:
+def _train(stack: Stack, rule: Backprop, slopes: Slopes, shares: Sequence[TaskExamples], seeds: Sequence[int]) -> None:
     inputs, labels, firsts = _pool(shares, stack.device)
     pictures = inputs.dim() == 4
     if pictures:
@@ -84,7 +84,8 @@ def _train(stack: Stack, rule: Backprop, losses: Losses, shares: Sequence[TaskEx
         batch = inputs.index_select(0, index)
         with lanes:
             outputs = stack.module(batch.movedim(-1, 1) if pictures else batch)
-        descent.step(losses(outputs, labels.index_select(0, index)) @ weights.to(stack.device))
+        by_outputs = slopes(outputs.detach(), labels.index_select(0, index))
+        descent.step(outputs, by_outputs.mul_(weights.to(stack.device)[:, None]))
 
 
 def _pool(shares: Sequence[TaskExamples], device: str) -> tuple[Tensor, Tensor, list[int]]:
@@ -186,7 +187,7 @@ def _refusal(module: nn.Module, rule: Rule, task: Classification, state: Tensors
     stack = Stack(module, list(start), "cpu")
 
     def lanes(rule: Backprop, width: int) -> list[Tensors]:
-        return train_together(stack, rule, task.losses, state, start, shares[:width], range(width))
+        return train_together(stack, rule, task.slopes, state, start, shares[:width], range(width))
 
     def alone(rule: Backprop) -> Tensors:
         end = _alone(copy.deepcopy(module), rule, task, shares[0], 0)

@@ -46,9 +46,14 @@ class Descent:
         self._origin = [tensor[:width] for tensor in self._origin]
         self._state = tuple([tensor[:width] for tensor in tensors] for tensors in self._state)
 
-    def step(self, loss: Tensor) -> None:
-        """Follow the gradient of ``loss``, a scalar, once."""
-        gradients: Several = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+    def step(self, outputs: Tensor, slopes: Tensor | None = None) -> None:
+        """Follow the gradient of a loss once.
+
+        Args:
+            outputs: The loss itself, a scalar; or what it is a function of.
+            slopes: The gradient of the loss by the outputs.
+        """
+        gradients: Several = torch.autograd.grad(outputs, self.parameters, slopes, materialize_grads=True)
         self._steps += 1
         with torch.no_grad():
             if self._proximal:

@@ -274,7 +274,7 @@ class Trainer:
             stacks[device] = Stack(self._adapted, list(self.layout), device)
         shares = [training.examples for training in trainings]
         seeds = [training.seed for training in trainings]
-        return train_together(stacks[device], rule, self._task.losses, base, model, shares, seeds)
+        return train_together(stacks[device], rule, self._task.slopes, base, model, shares, seeds)
 
     def _train_and_test(
         self, rule: Rule, examples: TaskExamples, seed: int, device: int, base: Tensors, model: Tensors

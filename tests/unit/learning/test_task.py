@@ -92,6 +92,17 @@ def test_batches_of_an_evaluation_make_no_difference_and_it_leaves_no_trace(monk
     assert task.evaluate(guess) == pytest.approx(whole, rel=1e-12)
 
 
+@pytest.mark.parametrize("spread", [0.0, 1.0, 100.0])
+def test_slopes_are_the_gradients_of_the_loss(spread: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    outputs = spread * torch.randn(30, 10, generator=generator, dtype=torch.float64)
+    labels = torch.randint(10, (30,), generator=generator)
+    slopes = dealt().slopes(outputs, labels)
+    free = outputs.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(30 * dealt().loss(free, labels), free)
+    assert torch.allclose(slopes, expected, rtol=0, atol=1e-14)
+
+
 def test_the_loss_is_the_mean_cross_entropy() -> None:
     outputs, labels = torch.tensor([[2.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1])
     expected = (-torch.log_softmax(outputs, 1)[[0, 1], labels]).mean()
