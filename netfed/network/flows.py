@@ -90,8 +90,7 @@ class Shared(Medium):
         self._wakeups_s.pop()
         if finished := self._take_finished(now_s):
             for _, flow in finished:
-                self._end(flow, 0.0)
-                flow.finished.succeed()
+                self._finish(flow)
             self._sharing.settle(sorted({flow.cell for _, flow in finished}), now_s)
         self._set_wakeup(now_s)
 

@@ -71,24 +71,20 @@ class Link:
         radio_bps, allocation = device.radio(self._way.direction)
         bits, loss = self._fate(payload.bits)
         start_s = network.env.now
-        transfer = Transfer(network.env, self._ways, device, bits, radio_bps, gap_s, allocation)
+        transfer = Transfer(network.env, self._ways, device, bits, loss is None, radio_bps, gap_s, allocation)
         network.transfers[transfer] = None
         if network.radios is not None:
             network.radios.follow(transfer)
         if network.batteries is not None:
             network.batteries.begin(device.id, lambda: sum(self._energy_j(transfer, start_s)))
-        sent_s = math.inf
         try:
             yield transfer.flow.finished
-            sent_s = network.env.now
-            if loss is None and transfer.way.latency_s > 0:
-                yield network.env.timeout(transfer.way.latency_s)
         except TransferLost as broken:
             loss = broken
         except Interrupt as interrupt:
             loss = Dropped(str(interrupt.cause))
             transfer.way.medium.stop(transfer.flow)
-        self._settle(transfer, payload.bits, start_s, sent_s, loss)
+        self._settle(transfer, payload.bits, start_s, loss)
         if loss is not None:
             raise loss
 
@@ -123,10 +119,8 @@ class Link:
         if network.connections is not None:
             network.connections.release(device_id)
 
-    def _settle(
-        self, transfer: Transfer, payload_bits: int, start_s: float, sent_s: float, loss: ParticipationLost | None
-    ) -> None:
-        """Charge and record a transfer that has ended; its last bit had left at ``sent_s``, or never."""
+    def _settle(self, transfer: Transfer, payload_bits: int, start_s: float, loss: ParticipationLost | None) -> None:
+        """Charge and record a transfer that has ended."""
         network, way, device_id = self._network, transfer.way, self._device.id
         del network.transfers[transfer]
         sent_bits = way.traffic.end(way.direction, way.base_station, transfer.flow, delivered=loss is None)
@@ -147,5 +141,5 @@ class Link:
             airtime_s=transfer.flow.airtime_s,
             backhaul_s=max(0.0, transfer.flow.held_s - transfer.flow.limited_s),
             core_s=max(0.0, transfer.flow.limited_s),
-            latency_s=max(0.0, network.env.now - sent_s),
+            latency_s=network.env.now - transfer.flow.ended_s,
         )

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from netfed.network.meter import Meter
 
 
+class Finish(Event):
+    """Of a flow: its last bit has left, or has arrived."""
+
+    def succeed_after(self, lag_s: float) -> None:
+        """Let it happen so much later."""
+        self._ok = True
+        self._value = None
+        self.env.schedule(self, delay=lag_s)
+
+
 class Flow:
     """Bits of one transfer under way.
 
@@ -28,8 +38,10 @@ class Flow:
             the same time; it gets no more than ``radio_bps``, however much of the cell's airtime they leave.
         weight: Share of the cell's airtime, and of the backhaul's rate, relative to other flows.
         limit_bps: What it gets at the most.
-        finished: Succeeds when the last one has left.
+        finished: Succeeds when the last one has left, and a lag is over.
+        lag_s: How long that is; 0 unless somebody sets it.
         left_bits: How many had not left when the flow ended; None while it is under way.
+        ended_s: When that was.
         earlier_bits: How many had left when the radio's rate or the cell last changed, or the flow ended: whole ones.
         earlier_s: For how long these were on the air.
         held_s: For how long it was not on the air because the backhaul or its limit held it; once it has ended.
@@ -42,8 +54,10 @@ class Flow:
         "cell",
         "earlier_bits",
         "earlier_s",
+        "ended_s",
         "finished",
         "held_s",
+        "lag_s",
         "left_bits",
         "limit_bps",
         "limited_s",
@@ -61,7 +75,7 @@ class Flow:
         weight: float,
         limit_bps: float,
         allocation: float,
-        finished: Event,
+        finished: Finish,
     ) -> None:
         self.medium = medium
         self.cell = cell
@@ -71,7 +85,9 @@ class Flow:
         self.weight = weight
         self.limit_bps = limit_bps
         self.finished = finished
+        self.lag_s = 0.0
         self.left_bits: float | None = None
+        self.ended_s = math.inf
         self.earlier_bits = 0
         self.earlier_s = 0.0
         self.held_s = self.limited_s = 0.0
@@ -146,7 +162,7 @@ class Medium(ABC):
         self._look_back()
         if not self._live:
             self._wake_up()
-        flow = Flow(self, cell, bits, radio_bps, weight, limit_bps, allocation, Event(self._env))
+        flow = Flow(self, cell, bits, radio_bps, weight, limit_bps, allocation, Finish(self._env))
         self._join(flow, bits)
         self._share(cell)
         return flow
@@ -280,8 +296,14 @@ class Medium(ABC):
     def _share(self, *cells: int) -> None:
         """Share anew, now that flows of these cells have come or gone."""
 
+    def _finish(self, flow: Flow) -> None:
+        """Note that a flow's last bit has left."""
+        self._end(flow, 0.0)
+        flow.finished.succeed_after(flow.lag_s)
+
     def _end(self, flow: Flow, left_bits: float) -> None:
         flow.left_bits = left_bits
+        flow.ended_s = self._env.now
         self._counters.count(flow, left_bits)
 
 

@@ -22,6 +22,7 @@ class Transfer:
         ways: What it may share with others. [base station]
         device: At the end of its radio link.
         bits: How many there are.
+        arrives: Whether they do, a latency after the last of them has left.
         radio_bps: Rate of the device's radio while it has the cell for itself.
         gap_s: How long there is no service yet.
         allocation: Share of the cell's resource blocks that it is on.
@@ -33,7 +34,18 @@ class Transfer:
         flow: The bits, wherever they are.
     """
 
-    __slots__ = ("_allocation", "_env", "_radio_bps", "_served_from_s", "_ways", "device", "flow", "sector", "way")
+    __slots__ = (
+        "_allocation",
+        "_arrives",
+        "_env",
+        "_radio_bps",
+        "_served_from_s",
+        "_ways",
+        "device",
+        "flow",
+        "sector",
+        "way",
+    )
 
     def __init__(
         self,
@@ -41,6 +53,7 @@ class Transfer:
         ways: Sequence[Way],
         device: Device,
         bits: int,
+        arrives: bool,
         radio_bps: float,
         gap_s: float = 0.0,
         allocation: float = 1.0,
@@ -50,10 +63,12 @@ class Transfer:
         self.sector = device.sector
         self._env = env
         self._ways = ways
+        self._arrives = arrives
         self._radio_bps, self._allocation = radio_bps, allocation
         self._served_from_s = env.now + gap_s
         served_bps = 0.0 if gap_s > 0 else radio_bps
         self.flow = way.medium.start(bits, served_bps, way.cells[self.sector], device.weight, way.limit_bps, allocation)
+        self.flow.lag_s = way.latency_s if arrives else 0.0
         way.traffic.begin(way.direction, way.base_station, self.flow)
         if gap_s > 0:
             env.timeout(gap_s).callbacks.append(self._resume)
@@ -81,6 +96,7 @@ class Transfer:
         source, self.way, self.sector = self.way, self._ways[base_station], sector
         served_bps = 0.0 if interruption_s > 0 else radio_bps
         self.way.medium.take_over(self.flow, self.way.cells[sector], served_bps, allocation)
+        self.flow.lag_s = self.way.latency_s if self._arrives else 0.0
         source.traffic.move(source.direction, source.base_station, base_station, self.flow)
         self._radio_bps, self._allocation = radio_bps, allocation
         self._served_from_s = self._env.now + interruption_s

@@ -45,11 +45,9 @@ class Trunk:
             bits, loss = math.floor(self._uniform(f"loss-{link}/share", draw) * bits), TransferLost(f"loss-{link}")
         start_s = network.env.now
         flow = way.medium.start(bits, way.rate_bps, way.cells.start)
+        flow.lag_s = way.latency_s if loss is None else 0.0
         way.traffic.begin(way.direction, way.base_station, flow)
         yield flow.finished
-        sent_s = network.env.now
-        if loss is None and way.latency_s > 0:
-            yield network.env.timeout(way.latency_s)
         network.recorder.row(
             "transfer",
             cell=way.base_station,
@@ -59,7 +57,7 @@ class Trunk:
             payload_bits=payload.bits,
             delivered=loss is None,
             cause=None if loss is None else loss.cause,
-            latency_s=network.env.now - sent_s,
+            latency_s=network.env.now - flow.ended_s,
         )
         if loss is not None:
             raise loss

@@ -3,18 +3,18 @@ from __future__ import annotations
 import math
 
 import pytest
-from simpy import Environment, Event
+from simpy import Environment
 
 from netfed.network.cell import Cell
 from netfed.network.dedicated import Dedicated
-from netfed.network.medium import Flow
+from netfed.network.medium import Finish, Flow
 from netfed.network.rate_class import RateClass, fine
 from netfed.network.virtual_time import VirtualClock
 
 
 def flow(radio_bps: float, limit_bps: float = math.inf, allocation: float = 1.0) -> Flow:
     env = Environment()
-    return Flow(Dedicated(env, math.inf), 0, 1000, radio_bps, 1.0, limit_bps, allocation, Event(env))
+    return Flow(Dedicated(env, math.inf), 0, 1000, radio_bps, 1.0, limit_bps, allocation, Finish(env))
 
 
 def piece(cell: Cell) -> tuple[float, float, float, float]:
