@@ -168,21 +168,22 @@ def weighted_sum(weights: Sequence[float], updates: Sequence[Tensors]) -> Sum:
         weights: One for each update.
         updates: Of the same names and shapes; at least one.
     """
-    names = list(updates[0])
-    sizes = [updates[0][name].numel() for name in names]
+    names, shapes = list(updates[0]), [value.shape for value in updates[0].values()]
+    sizes = [shape.numel() for shape in shapes]
     total, share = (torch.empty(sum(sizes), dtype=torch.float64) for _ in range(2))
+    parts = [
+        [part.view(shape) for part, shape in zip(whole.split(sizes), shapes, strict=True)] for whole in (total, share)
+    ]
     numbers = total.numpy(), share.numpy()
     squares = []
     for place, (weight, update) in enumerate(zip(weights, updates, strict=True)):
-        into = numbers[place > 0]
-        np.concatenate([update[name].numpy().ravel() for name in names], out=into)
-        squares.append(torch.dot(share, share) if place else torch.dot(total, total))
-        np.multiply(into, weight, out=into)
-        if place:
-            np.add(numbers[0], into, out=numbers[0])
-    parts = zip(names, total.split(sizes), strict=True)
-    sums = {name: part.view(updates[0][name].shape) for name, part in parts}
-    return Sum(sums, torch.stack(squares).sqrt().tolist())
+        later = place > 0
+        torch._foreach_copy_(parts[later], [update[name] for name in names])
+        squares.append(torch.dot(share, share) if later else torch.dot(total, total))
+        np.multiply(numbers[later], weight, out=numbers[later])
+        if later:
+            np.add(*numbers, out=numbers[0])
+    return Sum(dict(zip(names, parts[0], strict=True)), torch.stack(squares).sqrt().tolist())
 
 
 def add(model: Tensors, increments: Tensors) -> Tensors:
