@@ -210,14 +210,17 @@ class Experiment:
         """Play the scheme to its end; yield the versions that it publishes, whenever the clock is far enough ahead."""
         sim, env = self.simulation, self.simulation.env
         protocol = env.process(self._protocol())
-        pause = self.ahead
+        pause, seen = self.ahead, 0
         try:
             while not protocol.processed:
                 env.step()
-                if len(sim.published) < self._window or sim.tally["selected"] < pause:
+                if len(sim.published) == seen:
+                    continue
+                seen = len(sim.published)
+                if seen < self._window or sim.tally["selected"] < pause:
                     continue
                 if sim.model.version < self.scheme.versions:  # what happens after the last belongs to its window
-                    pause = sim.tally["selected"] + self.ahead
+                    pause, seen = sim.tally["selected"] + self.ahead, 0
                     yield self._take_published()
         except EmptySchedule as error:
             yield self._take_published()

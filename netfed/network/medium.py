@@ -95,6 +95,8 @@ class Flow:
     @property
     def sent_bits(self) -> int:
         """How many of its bits have left: whole ones."""
+        if self.left_bits is not None:
+            return self.earlier_bits
         return max(self.earlier_bits, math.floor(self.bits - self.medium.left_bits(self)))
 
     @property
@@ -110,9 +112,9 @@ class Flow:
     @property
     def airtime_s(self) -> float:
         """For how long what has left was on the air: of its cell's airtime it took as much times its allocation."""
-        recent_bits = self.bits - self.medium.left_bits(self) - self.earlier_bits
-        if self.left_bits is not None or recent_bits <= 0 or not self.radio_bps:
+        if self.left_bits is not None or not self.radio_bps:
             return self.earlier_s
+        recent_bits = max(0.0, self.bits - self.medium.left_bits(self) - self.earlier_bits)
         return self.earlier_s + recent_bits / self.radio_bps
 
 

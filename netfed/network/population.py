@@ -183,14 +183,18 @@ class Device:
         population: Holds the row.
         index: Of the row: its ``id``.
         draw: Addresses the randomness of this participation, together with the id.
+
+    Attributes:
+        profile: Its hardware.
     """
 
-    __slots__ = ("draw", "id", "population")
+    __slots__ = ("draw", "id", "population", "profile")
 
     def __init__(self, population: Population, index: int, draw: int) -> None:
         self.population = population
         self.id = index
         self.draw = draw
+        self.profile: Profile = population.profiles[population.profile.item(index)]
 
     @property
     def base_station(self) -> int:
@@ -206,11 +210,6 @@ class Device:
     def dropout(self) -> Dropout:
         """How often it leaves."""
         return self.population.dropout
-
-    @property
-    def profile(self) -> Profile:
-        """Its hardware."""
-        return self.population.profiles[self.population.profile.item(self.id)]
 
     @property
     def flops_per_s(self) -> float:

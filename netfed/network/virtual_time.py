@@ -91,6 +91,10 @@ class VirtualClock(Generic[Item]):
         """
         reading = self.read(now_s)
         rounding = SAME_INSTANT_ULP * (math.ulp(reading) + self.rate * math.ulp(now_s))
-        last = max(reading + rounding, self.first()[0])
-        while self._entries and (entry := self.first())[0] <= last:
+        entry = self.first()
+        last = max(reading + rounding, entry[0])
+        while entry[0] <= last:
             yield entry[2]
+            if not self._entries:
+                return
+            entry = self.first()
