@@ -195,6 +195,7 @@ class Coder:
 
         self._require_shapes(delta)
         generator = torch.Generator().manual_seed(seed)
+        delta = {name: value.contiguous() for name, value in delta.items()}
         body, next_state = self._codec.encode(delta, self._layout, state or None, generator)
         return Sent(self._frame.wrap(body), next_state)
 

@@ -41,7 +41,7 @@ class Codec(Plugin):
         """Return the body and the device's new state.
 
         Args:
-            tensors: The update, of the layout's names and shapes.
+            tensors: The update, of the layout's names and shapes; contiguous.
             layout: In the order of transmission.
             state: What the last acknowledged ``encode`` returned; None at first.
             generator: The only source of randomness.

@@ -82,8 +82,10 @@ def _train(stack: Stack, rule: Backprop, slopes: Slopes, shares: Sequence[TaskEx
         lanes.sizes = sizes
         index = examples.to(stack.device)
         batch = inputs.index_select(0, index)
+        if pictures:
+            batch = batch.movedim(-1, 1)
         with lanes:
-            outputs = stack.module(batch.movedim(-1, 1) if pictures else batch)
+            outputs = stack.module(batch)
         by_outputs = slopes(outputs.detach(), labels.index_select(0, index))
         descent.step(outputs, by_outputs.mul_(weights.to(stack.device)[:, None]))
 
@@ -122,7 +124,8 @@ def _steps(
     rests = np.asarray(counts) - (batches - 1) * size
     starts = np.array(firsts)[:, None]
     orders = np.zeros((len(counts), int(batches[0]), size), np.int64)  # within the lane's own examples
-    rows = [row[:count] for row, count in zip(torch.from_numpy(orders).flatten(1).unbind(), counts, strict=True)]
+    whole = torch.from_numpy(orders).flatten(1).unbind()
+    rows = [row if count == batches[0] * size else row[:count] for row, count in zip(whole, counts, strict=True)]
     every = np.arange(len(counts))
     weigh = cache(partial(_weights, size))
     for epoch in range(rule.epochs):

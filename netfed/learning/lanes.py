@@ -70,9 +70,9 @@ class Stack:
         self.narrow(width)
 
     def added(self, model: Tensors) -> Iterator[Tensors]:
-        """Yield what each lane has added to ``model``; ends the training."""
+        """Yield what each lane has added to ``model``, laid out as its gradients are; ends the training."""
         stacks = [
-            self.tensors[name].sub_(_stacked(value.to(self.device), 1)[0]).to(value.device).contiguous().unbind()
+            self.tensors[name].sub_(_stacked(value.to(self.device), 1)[0]).to(value.device).unbind()
             for name, value in model.items()
         ]
         for lane in zip(*stacks, strict=True):
