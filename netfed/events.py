@@ -77,16 +77,10 @@ def to_table(rows: list[Row]) -> Any:
     import pyarrow as pa
 
     arrow = {float: pa.float64(), int: pa.int64(), str: pa.string(), bool: pa.bool_()}
-    filled = set().union(*rows)
-    columns = {
-        name: pa.array([row.get(name) for row in rows], arrow[column])
-        if name in filled
-        else pa.nulls(len(rows), arrow[column])
-        for name, column in COLUMNS.items()
-    }
-    known = filled <= COLUMNS.keys()
-    columns["more"] = pa.nulls(len(rows), pa.string()) if known else pa.array([_more(row) for row in rows], pa.string())
-    return pa.table(columns)
+    wide = pa.array(rows, pa.struct([(name, arrow[column]) for name, column in COLUMNS.items()]))
+    known = set().union(*rows) <= COLUMNS.keys()
+    more = pa.nulls(len(rows), pa.string()) if known else pa.array(map(_more, rows), pa.string())
+    return pa.table([*wide.flatten(), more], [*COLUMNS, "more"])
 
 
 def _more(row: Row) -> str | None:
