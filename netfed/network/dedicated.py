@@ -70,7 +70,7 @@ class Dedicated(Medium):
         limited = flow.most_bps <= self._backhaul_bps
         self._live[flow] = service = _Service(now_s + left_s, rate_bps, left_bits, now_s, held, limited)
         if left_s < math.inf:
-            self._env.timeout(left_s).callbacks.append(partial(self._is_due, flow, service))
+            self._env.timeout(left_s).callbacks.append(partial(self._when_due, flow, service))
 
     def _leave(self, flow: Flow) -> None:
         self._count_held(flow)
@@ -90,7 +90,7 @@ class Dedicated(Medium):
     def _share(self, *cells: int) -> None:
         """Nothing is shared."""
 
-    def _is_due(self, flow: Flow, service: _Service, _: Event) -> None:
+    def _when_due(self, flow: Flow, service: _Service, _: Event) -> None:
         if self._live.get(flow) is service:
             self._look_back()
             self._leave(flow)
