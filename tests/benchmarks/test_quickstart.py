@@ -1,6 +1,6 @@
 """The claim of the quickstart, in three seeds: ``pytest -s -m claim`` prints the table that the README shows.
 
-CI, which is brief, plays the first of them.
+CI, which is brief, plays the first of them. A slow machine may take as much longer as it is slower.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.yardstick import slowness
+
 SEEDS = (1, 2, 3)
 GAIN, WALL_S, TOLERANCE = 0.05, 60.0, 0.8
 
 
 @pytest.mark.claim
 def test_quickstart_in_three_seeds(tmp_path: Path, brief: bool) -> None:
-    rows = []
+    rows, slower = [], slowness()
     print("\n| seed | pretrained | local | federated | central | gain | arrived of selected | simulated | wall |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for seed in SEEDS[:1] if brief else SEEDS:
@@ -39,6 +41,6 @@ def test_quickstart_in_three_seeds(tmp_path: Path, brief: bool) -> None:
         rows.append((gain, wall_s, updates))
     for gain, wall_s, updates in rows:
         assert gain >= GAIN
-        assert wall_s < WALL_S / TOLERANCE
+        assert wall_s < slower * WALL_S / TOLERANCE
         assert updates["lost"] > 0
         assert updates["dismissed"] > 0
