@@ -34,6 +34,13 @@ class Rounded(Float32):
         return super().encode({name: tensor.round() for name, tensor in tensors.items()}, layout, state, generator)
 
 
+class Flat(Float32):
+    """Looks at what it encodes as it lies in memory."""
+
+    def encode(self, tensors, layout, state, generator):
+        return super().encode({**tensors, "weight": tensors["weight"].view(-1).view(4, 5)}, layout, state, generator)
+
+
 @pytest.fixture
 def graph(tmp_path: Path) -> Graph:
     return Graph(Store(tmp_path, "n"), lambda calls: [call() for call in calls])
@@ -82,6 +89,13 @@ def test_who_changes_what_is_sent_as_it_is_sends_bytes(graph: Graph) -> None:
     got = received(graph, codec, codec.encode(planned, Device()))
     (update,) = graph.read([planned])
     assert torch.equal(got["weight"], update["weight"].round())
+
+
+def test_a_codec_is_handed_tensors_in_one_piece_however_training_leaves_them(graph: Graph) -> None:
+    weight = torch.randn(5, 4).mT
+    planned = graph.node("update", [], (), lambda: {"weight": weight, "count": torch.tensor(0)})
+    codec = coder(graph, Flat())
+    assert torch.equal(received(graph, codec, codec.encode(planned, Device()))["weight"], weight)
 
 
 def test_a_state_counts_once_its_upload_is_acknowledged(graph: Graph) -> None:

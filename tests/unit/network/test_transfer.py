@@ -80,6 +80,19 @@ def test_a_flow_keeps_its_weight_in_another_cell(build: Callable[..., Network]) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_arrives_a_latency_after_its_last_bit_as_it_is_where_that_left(
+    build: Callable[..., Network], kind: Rated
+) -> None:
+    network = build(kind, base_stations=2)
+    network.whole.ways["uplink"][1].latency_s = 0.2
+    transfer, process = begin(network, until_s=0.25)
+    transfer.hand_over(1, 0, 10e6)
+    network.env.run(until=process)
+    assert network.env.now == pytest.approx(1.0 + 0.2)
+    assert row(network)["latency_s"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_waits_while_there_is_no_service(build: Callable[..., Network], kind: Rated) -> None:
     network = build(kind)
     transfer, process = begin(network, until_s=0.25)
