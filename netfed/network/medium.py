@@ -41,7 +41,7 @@ class Flow:
         finished: Succeeds when the last one has left, and a lag is over.
         lag_s: How long that is; 0 unless somebody sets it.
         left_bits: How many had not left when the flow ended; None while it is under way.
-        ended_s: When that was.
+        ended_s: When that was; inf while it is under way.
         earlier_bits: How many had left when the radio's rate or the cell last changed, or the flow ended: whole ones.
         earlier_s: For how long these were on the air.
         held_s: For how long it was not on the air because the backhaul or its limit held it; once it has ended.

@@ -68,7 +68,7 @@ class Transfer:
         self._served_from_s = env.now + gap_s
         served_bps = 0.0 if gap_s > 0 else radio_bps
         self.flow = way.medium.start(bits, served_bps, way.cells[self.sector], device.weight, way.limit_bps, allocation)
-        self.flow.lag_s = way.latency_s if arrives else 0.0
+        self._lag()
         way.traffic.begin(way.direction, way.base_station, self.flow)
         if gap_s > 0:
             env.timeout(gap_s).callbacks.append(self._resume)
@@ -96,7 +96,7 @@ class Transfer:
         source, self.way, self.sector = self.way, self._ways[base_station], sector
         served_bps = 0.0 if interruption_s > 0 else radio_bps
         self.way.medium.take_over(self.flow, self.way.cells[sector], served_bps, allocation)
-        self.flow.lag_s = self.way.latency_s if self._arrives else 0.0
+        self._lag()
         source.traffic.move(source.direction, source.base_station, base_station, self.flow)
         self._radio_bps, self._allocation = radio_bps, allocation
         self._served_from_s = self._env.now + interruption_s
@@ -109,6 +109,10 @@ class Transfer:
             self.way.medium.stop(self.flow)
             self.flow.finished.fail(TransferLost(cause))
             self.flow.finished.defused = True
+
+    def _lag(self) -> None:
+        """Let the last bit arrive as late as the way has it, if it arrives."""
+        self.flow.lag_s = self.way.latency_s if self._arrives else 0.0
 
     def _resume(self, _: Event) -> None:
         self.retune(self._radio_bps, self._allocation)

@@ -55,7 +55,9 @@ def test_the_whole_network_is_imported_soon_after_its_libraries() -> None:
 
 
 @pytest.mark.benchmark
-@pytest.mark.parametrize(("command", "bar_s"), [("--help", HELP_BAR_S), ("check quickstart", CHECK_BAR_S)])
+@pytest.mark.parametrize(
+    ("command", "bar_s"), [("--help", HELP_BAR_S), ("run --help", HELP_BAR_S), ("check quickstart", CHECK_BAR_S)]
+)
 def test_help_and_check_are_there_at_once(command: str, bar_s: float) -> None:
     netfed = [sys.executable, "-m", "netfed", *command.split()]
     beyond_s = [cpu_s(*netfed) - cpu_s(sys.executable, "-c", "") for _ in range(5)]
