@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -168,12 +168,9 @@ def weighted_sum(weights: Sequence[float], updates: Sequence[Tensors]) -> Sum:
         weights: One for each update.
         updates: Of the same names and shapes; at least one.
     """
-    names, shapes = list(updates[0]), [value.shape for value in updates[0].values()]
-    sizes = [shape.numel() for shape in shapes]
+    names, sizes = list(updates[0]), [value.numel() for value in updates[0].values()]
     total, share = (torch.empty(sum(sizes), dtype=torch.float64) for _ in range(2))
-    parts = [
-        [part.view(shape) for part, shape in zip(whole.split(sizes), shapes, strict=True)] for whole in (total, share)
-    ]
+    parts = [_parts(whole, updates[0].values()) for whole in (total, share)]
     numbers = total.numpy(), share.numpy()
     squares = []
     for place, (weight, update) in enumerate(zip(weights, updates, strict=True)):
@@ -183,7 +180,18 @@ def weighted_sum(weights: Sequence[float], updates: Sequence[Tensors]) -> Sum:
         np.multiply(numbers[later], weight, out=numbers[later])
         if later:
             np.add(*numbers, out=numbers[0])
-    return Sum(dict(zip(names, parts[0], strict=True)), torch.stack(squares).sqrt().tolist())
+    update = dict(zip(names, (part.contiguous() for part in parts[0]), strict=True))
+    return Sum(update, torch.stack(squares).sqrt().tolist())
+
+
+def _parts(whole: torch.Tensor, like: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Divide a vector into tensors of these shapes that lie as these do: they are copied to in one pass."""
+    parts, start = [], 0
+    for tensor in like:
+        strides = torch.empty_like(tensor, device="meta").stride()
+        parts.append(whole.as_strided(tensor.shape, strides, start))
+        start += tensor.numel()
+    return parts
 
 
 def add(model: Tensors, increments: Tensors) -> Tensors:

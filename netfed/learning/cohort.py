@@ -87,7 +87,7 @@ def _train(stack: Stack, rule: Backprop, slopes: Slopes, shares: Sequence[TaskEx
         with lanes:
             outputs = stack.module(batch)
         by_outputs = slopes(outputs.detach(), labels.index_select(0, index))
-        descent.step(outputs, by_outputs.mul_(weights.to(stack.device)[:, None]))
+        descent.step(outputs, by_outputs.mul_(weights.to(stack.device)))
 
 
 def _pool(shares: Sequence[TaskExamples], device: str) -> tuple[Tensor, Tensor, list[int]]:
@@ -117,37 +117,41 @@ def _steps(
         generators: Of each lane.
 
     Yields:
-        Sizes [lane]; indices and weights [lane * example], padded: the weight of padding is zero.
+        Sizes [lane]; indices [lane * example] and weights [lane * example, 1], padded: the weight of padding is zero.
     """
     size = rule.batch_size
     batches = -(-np.asarray(counts) // size)  # [lane], of one epoch
     rests = np.asarray(counts) - (batches - 1) * size
     starts = np.array(firsts)[:, None]
     orders = np.zeros((len(counts), int(batches[0]), size), np.int64)  # within the lane's own examples
+    chosen = np.empty((int(batches[0]), len(counts), size), np.int64)
     whole = torch.from_numpy(orders).flatten(1).unbind()
     rows = [row if count == batches[0] * size else row[:count] for row, count in zip(whole, counts, strict=True)]
     every = np.arange(len(counts))
     weigh = cache(partial(_weights, size))
+    in_step = rule.epochs == 1 or batches[0] == batches[-1]
     for epoch in range(rule.epochs):
         steps = np.arange(epoch * batches[0], (epoch + 1) * batches[0])[:, None]
         widths = np.count_nonzero(batches * rule.epochs > steps, axis=1).tolist()
         places = steps % batches  # [step, lane]
         sizes = np.where(places == batches - 1, rests, size).tolist()
-        in_step = (places == places[:, :1]).all(axis=1).tolist()
         beginners = [np.flatnonzero(begin).tolist() for begin in places == 0]
         for step, width in enumerate(widths):
             for lane in beginners[step]:
                 if lane < width:
                     torch.randperm(counts[lane], generator=generators[lane], out=rows[lane])
-            chosen = orders[:width, step] if in_step[step] else orders[every[:width], places[step, :width]]
-            examples = torch.from_numpy((chosen + starts[:width]).ravel())
-            yield sizes[step][:width], examples, weigh(tuple(sizes[step][:width]))
+            if not in_step:
+                np.add(orders[every[:width], places[step, :width]], starts[:width], out=chosen[step, :width])
+            elif step == 0:
+                np.add(orders.swapaxes(0, 1), starts, out=chosen)
+            active = sizes[step][:width]
+            yield active, torch.from_numpy(chosen[step, :width].reshape(-1)), weigh(tuple(active))
 
 
 def _weights(size: int, sizes: Sequence[int]) -> Tensor:
     """Return what each example counts in the mean of its lane, in a batch of ``size`` of which ``sizes`` are filled."""
     filled = torch.tensor(sizes)[:, None]
-    return ((torch.arange(size) < filled) / filled).view(-1)
+    return ((torch.arange(size) < filled) / filled).view(-1, 1)
 
 
 def lane_batch(task: Classification, rule: Rule) -> int:

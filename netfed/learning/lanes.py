@@ -40,24 +40,25 @@ class Stack:
         module: The copy; its forward pass runs under `Lanes`.
         device: Where it computes.
         tensors: By name, of all lanes.  # [lane, ...]
-        parameters: Of the active lanes; changing them in place changes ``tensors``.
+        operands: Of the active lanes, by the identity of what the module has in its place: the same numbers, but as
+            products take them, and such that gradients are taken by them.
+        parameters: Those operands that train; changing them in place changes ``tensors``.
     """
 
     def __init__(self, module: nn.Module, stacked: Sequence[str], device: str) -> None:
         self.module = copy.deepcopy(module).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.tensors: Tensors = {}
+        self.operands: dict[int, Tensor] = {}
         self.parameters: list[Tensor] = []
-        self.active: set[int] = set()
         self.device = device
         self._base: Tensors | None = None
         self._state = {name: tensor for name, tensor in self.module.state_dict().items() if name not in stacked}
         self._slots: dict[str, tuple[dict[str, Any], str]] = {}
-        trained = {name for name, parameter in self.module.named_parameters() if parameter.requires_grad}
-        self._trained = [name for name in stacked if name in trained]
+        self._trained = {name for name, parameter in self.module.named_parameters() if parameter.requires_grad}
         for name in stacked:
             owner, _, attribute = name.rpartition(".")
             part = self.module.get_submodule(owner)
-            self._slots[name] = (part._parameters if name in trained else part._buffers, attribute)
+            self._slots[name] = (part._parameters if name in self._trained else part._buffers, attribute)
 
     def load(self, base: Tensors, model: Tensors, width: int) -> None:
         """Start ``width`` lanes from ``model``, over the frozen part of ``base``."""
@@ -80,11 +81,12 @@ class Stack:
 
     def narrow(self, width: int) -> None:
         """Leave only the first ``width`` lanes active."""
+        self.operands, self.parameters = {}, []
         for name, (slots, attribute) in self._slots.items():
-            slots[attribute] = self.tensors[name][:width].requires_grad_(name in self._trained)
-        active = {name: slots[attribute] for name, (slots, attribute) in self._slots.items()}
-        self.parameters = [active[name] for name in self._trained]
-        self.active = {id(tensor) for tensor in active.values()}
+            slots[attribute] = active = self.tensors[name][:width]
+            self.operands[id(active)] = operand = _operand(active) if name in self._trained else active
+            if name in self._trained:
+                self.parameters.append(operand.requires_grad_())
 
 
 def _stacked(value: Tensor, width: int) -> Tensor:
@@ -101,6 +103,13 @@ def _stacked(value: Tensor, width: int) -> Tensor:
 
 def _repeated(value: Tensor, width: int) -> Tensor:
     return value.contiguous().expand(width, *value.shape).clone(memory_format=torch.contiguous_format)
+
+
+def _operand(stacked: Tensor) -> Tensor:
+    """Return a view of a stacked parameter as products take it: matrices transposed, vectors as matrices of one row."""
+    if stacked.dim() == 3:
+        return stacked.mT
+    return stacked.unsqueeze(1) if stacked.dim() == 2 else stacked.view_as(stacked)
 
 
 class Lanes(JobDraws):
@@ -129,8 +138,8 @@ class Lanes(JobDraws):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        active = self._stack.active
-        if active.isdisjoint(map(id, args)) and active.isdisjoint(map(id, kwargs.values())):
+        stacked = self._stack.operands.keys()
+        if stacked.isdisjoint(map(id, args)) and stacked.isdisjoint(map(id, kwargs.values())):
             if func in _PRODUCTS and args and len(args[0]) == self.width * self._batch:
                 return _FORMS[func](self, *args, **kwargs)
             if func in _ANOTHER_WAY_AT_THE_END:
@@ -149,13 +158,24 @@ class Lanes(JobDraws):
     def source(self) -> Generator:
         raise NoLanes("a draw other than dropout has no stacked form")
 
-    def each(self, tensor: Tensor | None) -> Any:
-        """Return a tensor of each active lane: its own, or what all share."""
-        return tensor.unbind() if self.is_stacked(tensor) and tensor is not None else repeat(tensor, self.width)
-
     def is_stacked(self, tensor: Tensor | None) -> bool:
         """Whether a tensor has a lane dimension."""
-        return id(tensor) in self._stack.active
+        return id(tensor) in self._stack.operands
+
+    def operand(self, tensor: Tensor) -> Tensor:
+        """Return what products take of a tensor.  # [lane, input, output] or [lane, 1, output]; shared: no lanes"""
+        return self._stack.operands.get(id(tensor), tensor)
+
+    def own(self, tensor: Tensor) -> Tensor:
+        """Return a tensor of all lanes by which gradients are taken, in its own shape; a shared one as it is."""
+        operand = self._stack.operands.get(id(tensor), tensor)
+        return operand.mT if operand is not tensor and tensor.dim() == 3 else operand.view_as(tensor)
+
+    def each(self, tensor: Tensor | None) -> Any:
+        """Return a tensor of each active lane: its own, or what all share."""
+        if tensor is None or not self.is_stacked(tensor):
+            return repeat(tensor, self.width)
+        return self.own(tensor).unbind()
 
     def apart(self, folded: Tensor) -> Tensor:
         """[lane * example, ...] to [lane, example, ...]."""
@@ -165,7 +185,7 @@ class Lanes(JobDraws):
         """Return a parameter so that it broadcasts with [lane, example, ...] along the last dimensions."""
         if not self.is_stacked(tensor):
             return tensor
-        return tensor.reshape(self.width, *(1,) * (apart.dim() - tensor.dim()), *tensor.shape[1:])
+        return self.own(tensor).reshape(self.width, *(1,) * (apart.dim() - tensor.dim()), *tensor.shape[1:])
 
     def examples(self, apart: Tensor) -> Tensor:
         """Return a mask of the examples that are not padding.  # [lane, example, 1, ...]"""
@@ -176,12 +196,9 @@ class Lanes(JobDraws):
 
 def _linear(lanes: Lanes, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     rows = x.reshape(lanes.width, -1, x.shape[-1])  # [lane, row, input]
-    weights = weight if lanes.is_stacked(weight) else weight.expand(lanes.width, *weight.shape)
-    if bias is None:
-        out = torch.bmm(rows, weights.mT)
-    else:
-        out = torch.baddbmm(bias[:, None] if lanes.is_stacked(bias) else bias, rows, weights.mT)
-    return out.view(*x.shape[:-1], -1)
+    weights = lanes.operand(weight) if lanes.is_stacked(weight) else weight.mT.expand(lanes.width, *weight.mT.shape)
+    out = torch.bmm(rows, weights) if bias is None else torch.baddbmm(lanes.operand(bias), rows, weights)
+    return out.flatten(0, 1) if x.dim() == 2 else out.view(*x.shape[:-1], -1)
 
 
 def _convolution(
@@ -205,7 +222,7 @@ def _embedding(lanes: Lanes, tokens: Tensor, weight: Tensor, **options: Any) -> 
     firsts = torch.arange(lanes.width, device=tokens.device) * weight.shape[1]
     apart = lanes.apart(tokens)
     rows = apart + firsts.reshape(-1, *(1,) * (apart.dim() - 1))
-    return F.embedding(rows.flatten(0, 1), weight.flatten(0, 1))
+    return F.embedding(rows.flatten(0, 1), lanes.own(weight).flatten(0, 1))
 
 
 def _layer_norm(
@@ -259,7 +276,7 @@ def _batch_norm(
             running_var.lerp_(variances * counts / (counts - 1), momentum)
     scales = (variances + eps).rsqrt()
     if weight is not None:
-        scales = scales * weight
+        scales = scales * lanes.own(weight)
     normal = centred * scales.reshape(lanes.width, *(1,) * len(dims), -1)
     if bias is not None:
         normal = normal + lanes.along(bias, normal)
