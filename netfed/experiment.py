@@ -209,10 +209,11 @@ class Experiment:
     def _played(self) -> Iterator[list[Published]]:
         """Play the scheme to its end; yield the versions that it publishes, whenever the clock is far enough ahead."""
         sim, env = self.simulation, self.simulation.env
-        protocol = env.process(self._protocol())
+        ended: list[Event] = []
+        env.process(self._protocol()).callbacks.append(ended.append)
         pause, seen = self.ahead, 0
         try:
-            while not protocol.processed:
+            while not ended:
                 env.step()
                 if len(sim.published) == seen:
                     continue
