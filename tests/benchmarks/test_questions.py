@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,10 +23,17 @@ def played(name: str, seed: int, folder: Path, *sets: str) -> Results:
     return load(run.path)
 
 
-def first(results: Results, accuracy: float) -> dict[str, Any] | None:
-    """Return the first row of ``rounds.jsonl`` that is so accurate."""
-    rows = (dict(zip(results.rounds, row, strict=True)) for row in zip(*results.rounds.values(), strict=True))
-    return next((row for row in rows if (row["accuracy"] or 0) >= accuracy), None)
+AVERAGED = 5
+"""Evaluations: a single one is a few points off, and which is the first above a target is a matter of rounding."""
+
+
+def reached(results: Results, accuracy: float) -> float:
+    """Return when, in simulated seconds, the mean of five accuracies in a row is so high; inf if it never is."""
+    moments_s, scores = results.rounds["t_s"], [score or 0.0 for score in results.rounds["accuracy"]]
+    for end in range(AVERAGED, len(scores) + 1):
+        if sum(scores[end - AVERAGED : end]) >= AVERAGED * accuracy:
+            return float(moments_s[end - 1])
+    return math.inf
 
 
 @pytest.mark.question
@@ -42,8 +49,7 @@ def test_stragglers(tmp_path: Path) -> None:
     print("| --- " * (1 + len(schemes)) + "|")
     for seed in SEEDS:
         runs = {name: played("stragglers", seed, tmp_path, *sets) for name, sets in schemes.items()}
-        rows = {name: first(run, target) for name, run in runs.items()}
-        took_s = {name: row["t_s"] if row else float("inf") for name, row in rows.items()}
+        took_s = {name: reached(run, target) for name, run in runs.items()}
         cells = (f"{took_s[name]:.1f} ({run.rounds['accuracy'][-1]:.3f})" for name, run in runs.items())
         print(f"| {seed} | {' | '.join(cells)} |", flush=True)
         assert took_s["fedbuff"] < took_s["deadline"] < 0.5 * took_s["wait"]
@@ -63,8 +69,7 @@ def test_compression(tmp_path: Path) -> None:
             for name, codec in codecs.items():
                 run = played("compression", seed, tmp_path, f"codec={codec}", f"network.uplink.rate={rate}")
                 assert rate == "1 Mbit/s" or run.outcome["jobs"]["trained"] == 0
-                row = first(run, target)
-                took_s[rate, name] = row["t_s"] if row else float("inf")
+                took_s[rate, name] = reached(run, target)
             cells = " | ".join(f"{took_s[rate, name]:.2f}" for name in codecs)
             print(f"| {seed} | {rate} | {cells} |", flush=True)
         for name in ("qsgd", "topk"):
