@@ -154,8 +154,7 @@ def check_scheme(scheme: Scheme, world: Scenario | None = None) -> None:
     dismissed; no more updates arrive than ``scheme.participations``, and no more devices are at work at once whose
     updates arrive than ``scheme.clients``. What has arrived is aggregated, once, if the scheme takes means by
     `Simulation.mean` (`advance` and `mix` do), and of devices that began by `Simulation.occupy` (`start` does). Lazy or
-    eager, and however far the clock runs
-    ahead of the tensors, the results are the same.
+    eager, and however far the clock runs ahead of the tensors, the results are the same.
 
     Args:
         scheme: To be checked.

@@ -69,9 +69,6 @@ def _batches(share: TaskExamples, rule: Backprop) -> int:
 
 def _train(stack: Stack, rule: Backprop, slopes: Slopes, shares: Sequence[TaskExamples], seeds: Sequence[int]) -> None:
     inputs, labels, firsts = _pool(shares, stack.device)
-    pictures = inputs.dim() == 4
-    if pictures:
-        inputs = inputs.movedim(1, -1).contiguous()
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     lanes = Lanes(stack, generators, rule.batch_size)
     descent = rule.descent(stack.parameters)
@@ -81,26 +78,34 @@ def _train(stack: Stack, rule: Backprop, slopes: Slopes, shares: Sequence[TaskEx
             descent.narrow(stack.parameters)
         lanes.sizes = sizes
         index = examples.to(stack.device)
-        batch = inputs.index_select(0, index)
-        if pictures:
-            batch = batch.movedim(-1, 1)
-        with lanes:
-            outputs = stack.module(batch)
+        outputs = _outputs(stack, lanes, inputs, index)
         by_outputs = slopes(outputs.detach(), labels.index_select(0, index))
         descent.step(outputs, by_outputs.mul_(weights.to(stack.device)))
 
 
+def _outputs(stack: Stack, lanes: Lanes, inputs: Tensor, index: Tensor) -> Tensor:
+    """Return what the module makes of a batch of each lane, whose places among inputs are given."""
+    batch = inputs.index_select(0, index)
+    if batch.dim() == 4:
+        batch = batch.movedim(-1, 1)
+    with lanes:
+        outputs: Tensor = stack.module(batch)
+    return outputs
+
+
 def _pool(shares: Sequence[TaskExamples], device: str) -> tuple[Tensor, Tensor, list[int]]:
-    """Return inputs and labels that all shares are in, and where each begins.
+    """Return inputs and labels that all shares are in, and where each begins; the channels of pictures come last.
 
     They are gathered, unless they lie in one pool already, in the layout and on the device that they are needed.
     """
     inputs, labels = shares[0].pool
+    firsts = [share.first for share in shares]
     as_it_is = device == "cpu" and (inputs.dim() != 4 or inputs.shape[1] == 1)
-    if as_it_is and all(share.pool[0] is inputs for share in shares):
-        return inputs, labels, [share.first for share in shares]
-    inputs, labels = (torch.cat([getattr(share, name) for share in shares]).to(device) for name in ("inputs", "labels"))
-    return inputs, labels, list(accumulate((len(share) for share in shares[:-1]), initial=0))
+    if not (as_it_is and all(share.pool[0] is inputs for share in shares)):
+        parts = ([getattr(share, name) for share in shares] for name in ("inputs", "labels"))
+        inputs, labels = (torch.cat(part).to(device) for part in parts)
+        firsts = list(accumulate((len(share) for share in shares[:-1]), initial=0))
+    return inputs.movedim(1, -1).contiguous() if inputs.dim() == 4 else inputs, labels, firsts
 
 
 def _steps(
@@ -124,7 +129,6 @@ def _steps(
     rests = np.asarray(counts) - (batches - 1) * size
     starts = np.array(firsts)[:, None]
     orders = np.zeros((len(counts), int(batches[0]), size), np.int64)  # within the lane's own examples
-    chosen = np.empty((int(batches[0]), len(counts), size), np.int64)
     whole = torch.from_numpy(orders).flatten(1).unbind()
     rows = [row if count == batches[0] * size else row[:count] for row, count in zip(whole, counts, strict=True)]
     every = np.arange(len(counts))
@@ -136,6 +140,7 @@ def _steps(
         places = steps % batches  # [step, lane]
         sizes = np.where(places == batches - 1, rests, size).tolist()
         beginners = [np.flatnonzero(begin).tolist() for begin in places == 0]
+        chosen = np.empty((len(steps), len(counts), size), np.int64)
         for step, width in enumerate(widths):
             for lane in beginners[step]:
                 if lane < width:
@@ -202,6 +207,9 @@ def _refusal(module: nn.Module, rule: Rule, task: Classification, state: Tensors
 
     try:
         *fewer, most = (lanes(rule, width) for width in _WIDTHS)
+        stack.load(state, start, 2)
+        if strays := _strays(stack, rule, shares[:2]):
+            return f"{strays[0]} is read in a way that has no stacked form"
         pairs = (lanes(plain, 2)[0], alone(plain)), (most[0], alone(rule))
     except NoLanes as error:
         return str(error)
@@ -218,6 +226,17 @@ def _refusal(module: nn.Module, rule: Rule, task: Classification, state: Tensors
     if not (one - expected).abs().sum() <= 0.3 * expected.abs().sum() + 1e-6:  # AdamW follows even gradients of noise
         return f"optimizer {type(rule.optimizer).__name__} is not what it is alone"
     return None
+
+
+def _strays(stack: Stack, rule: Backprop, shares: Sequence[TaskExamples]) -> list[str]:
+    """Return the names of parameters that the module also reads past the stacked forms, where they have no gradient."""
+    inputs, _, _ = _pool(shares, stack.device)
+    lanes = Lanes(stack, [torch.Generator() for _ in shares], rule.batch_size)
+    lanes.sizes = [rule.batch_size for _ in shares]
+    outputs = _outputs(stack, lanes, inputs, torch.arange(len(shares) * rule.batch_size))
+    trained = {name: active for name, active in stack.active.items() if active.requires_grad}
+    found = torch.autograd.grad(outputs.sum(), list(trained.values()), allow_unused=True)
+    return [name for name, gradient in zip(trained, found, strict=True) if gradient is not None]
 
 
 def _shake(module: nn.Module) -> None:

@@ -2,9 +2,11 @@
 
 What trains, and what a model keeps in buffers, is stacked with a leading lane dimension; what is frozen is there once.
 Lanes lie one after the other in the batch, [lane * example, ...], so that a module's own forward pass runs as it is;
-where it hands a stacked tensor to a function, `Lanes` puts that function's stacked form in its place. A lane's result
-depends neither on its neighbours nor on its place; nor on the width, of two or more, as long as each matrix product is
-computed alike at any number of lanes; `cohort.survey` tries that.
+where it hands a stacked tensor to a function, `Lanes` puts that function's stacked form in its place. What is read in
+another way, in a list or past PyTorch's functions, has no gradient here; `cohort.survey` looks for that.
+
+A lane's result depends neither on its neighbours nor on its place; nor on the width, of two or more, as long as each
+matrix product is computed alike at any number of lanes; `cohort.survey` tries that.
 """
 
 from __future__ import annotations
@@ -40,25 +42,24 @@ class Stack:
         module: The copy; its forward pass runs under `Lanes`.
         device: Where it computes.
         tensors: By name, of all lanes.  # [lane, ...]
-        operands: Of the active lanes, by the identity of what the module has in its place: the same numbers, but as
-            products take them, and such that gradients are taken by them.
-        parameters: Those operands that train; changing them in place changes ``tensors``.
+        active: What the module has in their place: those of the active lanes, by name.
+        operands: The same numbers as products take them (`Lanes.operand`), by the identity of what is active.
+        parameters: Those operands that train, by which gradients are taken; changing them in place changes ``tensors``.
     """
 
     def __init__(self, module: nn.Module, stacked: Sequence[str], device: str) -> None:
         self.module = copy.deepcopy(module).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.tensors: Tensors = {}
+        self.active: Tensors = {}
         self.operands: dict[int, Tensor] = {}
         self.parameters: list[Tensor] = []
         self.device = device
         self._base: Tensors | None = None
         self._state = {name: tensor for name, tensor in self.module.state_dict().items() if name not in stacked}
-        self._slots: dict[str, tuple[dict[str, Any], str]] = {}
         self._trained = {name for name, parameter in self.module.named_parameters() if parameter.requires_grad}
+        self._slots: dict[str, list[tuple[dict[str, Any], str]]] = {}
         for name in stacked:
-            owner, _, attribute = name.rpartition(".")
-            part = self.module.get_submodule(owner)
-            self._slots[name] = (part._parameters if name in self._trained else part._buffers, attribute)
+            self._slots[name] = list(_slots(self.module, name))
 
     def load(self, base: Tensors, model: Tensors, width: int) -> None:
         """Start ``width`` lanes from ``model``, over the frozen part of ``base``."""
@@ -81,12 +82,21 @@ class Stack:
 
     def narrow(self, width: int) -> None:
         """Leave only the first ``width`` lanes active."""
-        self.operands, self.parameters = {}, []
-        for name, (slots, attribute) in self._slots.items():
-            slots[attribute] = active = self.tensors[name][:width]
-            self.operands[id(active)] = operand = _operand(active) if name in self._trained else active
-            if name in self._trained:
-                self.parameters.append(operand.requires_grad_())
+        self.active = {name: self.tensors[name][:width] for name in self._slots}
+        self.operands = {id(active): _operand(active) for active in self.active.values()}
+        for name, slots in self._slots.items():
+            for attributes, attribute in slots:
+                attributes[attribute] = self.active[name].requires_grad_(name in self._trained)
+        trained = (self.active[name] for name in self._slots if name in self._trained)
+        self.parameters = [self.operands[id(active)].requires_grad_() for active in trained]
+
+
+def _slots(module: nn.Module, name: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield where in a module a parameter or a buffer is: tied ones are in several places."""
+    tensor = module.state_dict(keep_vars=True)[name]
+    for part in module.modules():
+        for attributes in (part._parameters, part._buffers):
+            yield from ((attributes, attribute) for attribute, value in attributes.items() if value is tensor)
 
 
 def _stacked(value: Tensor, width: int) -> Tensor:
@@ -106,7 +116,7 @@ def _repeated(value: Tensor, width: int) -> Tensor:
 
 
 def _operand(stacked: Tensor) -> Tensor:
-    """Return a view of a stacked parameter as products take it: matrices transposed, vectors as matrices of one row."""
+    """Return a view of a stacked tensor as products take it: matrices transposed, vectors as matrices of one row."""
     if stacked.dim() == 3:
         return stacked.mT
     return stacked.unsqueeze(1) if stacked.dim() == 2 else stacked.view_as(stacked)
@@ -158,16 +168,16 @@ class Lanes(JobDraws):
     def source(self) -> Generator:
         raise NoLanes("a draw other than dropout has no stacked form")
 
-    def is_stacked(self, tensor: Tensor | None) -> bool:
+    def is_stacked(self, tensor: Tensor) -> bool:
         """Whether a tensor has a lane dimension."""
         return id(tensor) in self._stack.operands
 
     def operand(self, tensor: Tensor) -> Tensor:
-        """Return what products take of a tensor.  # [lane, input, output] or [lane, 1, output]; shared: no lanes"""
+        """Return a tensor as products take it: [lane, input, output] or [lane, 1, output]; a shared one as it is."""
         return self._stack.operands.get(id(tensor), tensor)
 
     def own(self, tensor: Tensor) -> Tensor:
-        """Return a tensor of all lanes by which gradients are taken, in its own shape; a shared one as it is."""
+        """Return a tensor of all lanes, in its own shape, such that it has a gradient; a shared one as it is."""
         operand = self._stack.operands.get(id(tensor), tensor)
         return operand.mT if operand is not tensor and tensor.dim() == 3 else operand.view_as(tensor)
 
@@ -286,7 +296,7 @@ def _batch_norm(
 def _combine(function: Callable[..., Tensor], lanes: Lanes, one: Any, other: Any, **kwargs: Any) -> Tensor:
     """Add, multiply: a folded batch and a parameter that broadcasts along its last dimensions."""
     folded, parameter = (other, one) if lanes.is_stacked(one) else (one, other)
-    apart = lanes.apart(folded)
+    apart = lanes.apart(lanes.own(folded))
     pair = lanes.along(parameter, apart), apart
     return function(*(pair if folded is other else pair[::-1]), **kwargs).flatten(0, 1)
 

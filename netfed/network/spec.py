@@ -371,6 +371,7 @@ class Rated(Network):
         background: What others take of the airtime of cells; null: nothing. Of several, a cell feels all that take some
             of its airtime together.
         outages: When cells and links of the backhaul are out of order.
+        traces: See `Network`; likewise ``delivery``.
         meter: Time between records of how busy each link is and how much waits for it, while anything is under way;
             auto: 1 s at first, and twice as long after every thousand of them, at ten moments or more; null: none
             are made.

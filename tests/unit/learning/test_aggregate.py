@@ -53,6 +53,26 @@ def test_the_weighted_sum() -> None:
     assert {tensor.dtype for tensor in total.values()} == {torch.float64}
 
 
+def test_updates_are_summed_however_they_lie() -> None:
+    """Those of lanes are transposed; one that failed in company and was trained by itself is not."""
+    generator = torch.Generator().manual_seed(0)
+    dense = [
+        {"a": torch.randn(3, 5, generator=generator), "b": torch.randn((), generator=generator), "c": torch.empty(0, 2)}
+        for _ in range(4)
+    ]
+    stacks = torch.stack([update["a"].T for update in dense]).mT
+    lanes = [{**update, "a": lane} for update, lane in zip(dense, stacks.unbind(), strict=True)]
+    spread = [{**update, "a": update["a"].repeat_interleave(2, 1)[:, ::2]} for update in dense]
+    assert lanes[0]["a"].stride() != dense[0]["a"].stride() != spread[0]["a"].stride()
+    expected = weighted_sum([0.1, 0.2, 0.3, 0.4], dense)
+    for updates in (lanes, [dense[0], *lanes[1:]], [lanes[0], *dense[1:]], spread):
+        total = weighted_sum([0.1, 0.2, 0.3, 0.4], updates)
+        assert total.norms == pytest.approx(expected.norms, rel=1e-15)
+        for name, value in expected.update.items():
+            assert torch.equal(total.update[name], value)
+            assert total.update[name].is_contiguous()
+
+
 def test_a_model_keeps_its_types_and_its_counters_are_rounded_to_the_nearest() -> None:
     for count, expected in ((0.3, 10), (0.6, 11), (-0.3, 10), (-0.6, 9)):
         model = add(MODEL, {"weight": torch.full((2, 2), 0.5, dtype=torch.float64), "count": torch.tensor(count)})

@@ -49,10 +49,74 @@ class Made(Model, kind="test.made"):
         return Module()
 
 
+@dataclass(frozen=True)
+class Whole(Model, kind="test.whole"):
+    """A module of a test's own."""
+
+    module: ClassVar[type[nn.Module]]
+
+    def network(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        return Whole.module()
+
+
+class Tied(nn.Module):
+    """Two layers of one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(64, 16), nn.Linear(16, 16), nn.Linear(16, 16)
+        self.third.weight = self.second.weight
+        self.last = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.last(self.third(self.second(self.first(x.flatten(1)))))
+        return logits
+
+
+class Fixed(nn.Module):
+    """A layer whose weight and bias are buffers, before one that trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.randn(16, 64, generator=torch.Generator().manual_seed(0)) / 8)
+        self.register_buffer("bias", torch.linspace(-1, 1, 16))
+        self.last = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.last(F.linear(x.flatten(1), self.weight, self.bias).relu())
+        return logits
+
+
+class Scaled(nn.Module):
+    """A normalisation whose weight is the product of two parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 16), nn.Linear(16, 10)
+        self.gamma, self.scale, self.beta = (nn.Parameter(torch.full((16,), value)) for value in (1.0, 0.5, 0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        normal = F.batch_norm(self.first(x.flatten(1)), None, None, self.gamma * self.scale, self.beta, True)
+        logits: Tensor = self.last(normal)
+        return logits
+
+
+class Added(torch.autograd.Function):
+    """A row added to every example, as somebody may write it by hand."""
+
+    @staticmethod
+    def forward(context: Any, batch: Tensor, row: Tensor) -> Tensor:
+        return batch + row
+
+    @staticmethod
+    def backward(context: Any, *slopes: Tensor) -> tuple[Tensor, Tensor]:
+        return slopes[0], slopes[0].sum(0)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def unregister() -> Iterator[None]:
     yield
-    del Model.kinds["test.made"]
+    del Model.kinds["test.made"], Model.kinds["test.whole"]
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +143,37 @@ def test_work_and_size_are_counted(task: Classification) -> None:
     assert look(task, MLP((8,)), LoRA(2)).numbers == 2 * (64 + 8 + 8 + 10)
     buffers = 2 + 2 + 1
     assert look(task, BatchNormCNN((2,), 4), Head()).numbers == 4 * 10 + 10 + buffers
+
+
+@pytest.mark.parametrize("module", [Tied, Fixed, Scaled])
+def test_whatever_has_stacked_forms_can_be_trained_in_lanes(task: Classification, module: type[nn.Module]) -> None:
+    """And comes out as it does alone: that is what is tried."""
+    Whole.module = module
+    assert look(task, Whole(), rule=Backprop(batch_size=10, learning_rate=0.1)).refuse() is None
+
+
+@pytest.mark.parametrize(
+    ("forward", "refusal"),
+    [
+        (
+            lambda self, x: self.layer(x.flatten(1)) * (1 + 1e-6 * torch.stack([self.shift, self.shift]).mean()),
+            "shift is read in a way that has no stacked form",
+        ),
+        (
+            lambda self, x: self.layer(x.flatten(1)) + 1e-6 * Added.apply(x.flatten(1)[:, :10], self.shift),
+            "RuntimeError: Function AddedBackward returned an invalid gradient",
+        ),
+    ],
+    ids=["in a list", "past PyTorch's functions"],
+)
+def test_a_parameter_without_gradient_in_lanes_is_found_however_little_it_does(
+    task: Classification, forward: Callable[[nn.Module, Tensor], Tensor], refusal: str
+) -> None:
+    """With so small a factor its movement is lost in the rounding of what the trial compares."""
+    Made.forward = forward
+    found = look(task, Made(), rule=Backprop(batch_size=10, optimizer=AdamW(), learning_rate=1e-6)).refuse()
+    assert found is not None
+    assert found.startswith(refusal), found
 
 
 @pytest.mark.parametrize(
