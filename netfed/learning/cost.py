@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, shape_wrapper
 
 aten = torch.ops.aten
@@ -70,8 +69,8 @@ class _Counter(TorchDispatchMode):
         if (formula := _FORMULAS.get(func.overloadpacket)) is not None:
             self.flops += formula(*args, **(kwargs or {}), out_val=result)
         if not func.is_view and func.overloadpacket not in _MOVE_NOTHING:
-            written = _written_in_place(func, args) if result is None else result
-            self.bytes += sum(_bytes(leaf) for leaf in tree_leaves((args, kwargs, written)) if isinstance(leaf, Tensor))
+            written = _written_in_place(func, args) if result is None else (result,)
+            self.bytes += _bytes(args) + _bytes(written) + (_bytes(kwargs.values()) if kwargs else 0)
         return result
 
 
@@ -91,10 +90,16 @@ _MOVE_NOTHING = {
 }
 
 
-def _bytes(tensor: Tensor) -> int:
-    """Return the size of what ``tensor`` holds; elements that an expansion repeats count once."""
-    sides = zip(tensor.shape, tensor.stride(), strict=True)
-    return tensor.element_size() * prod(side for side, stride in sides if stride or not side)
+def _bytes(values: Iterable[Any]) -> int:
+    """Return the size of what tensors hold, those in lists too; elements that an expansion repeats count once."""
+    size = 0
+    for value in values:
+        if isinstance(value, Tensor):
+            sides = zip(value.shape, value.stride(), strict=True)
+            size += value.element_size() * prod(side for side, stride in sides if stride or not side)
+        elif isinstance(value, list | tuple):
+            size += _bytes(value)
+    return size
 
 
 def _attention_flops(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
