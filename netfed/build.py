@@ -141,8 +141,8 @@ def _learned(scenario: Scenario, spec: Classification, store: Path, workers: int
     from netfed.codecs.coder import Coder
     from netfed.graph import Graph, Store
     from netfed.learning.aggregate import Aggregator
-    from netfed.learning.cohort import survey
     from netfed.learning.data.shares import deal
+    from netfed.learning.survey import survey
     from netfed.learning.task import Classification
     from netfed.learning.tensors import TENSORS
     from netfed.learning.trainer import Trainer

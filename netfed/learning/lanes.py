@@ -3,10 +3,10 @@
 What trains, and what a model keeps in buffers, is stacked with a leading lane dimension; what is frozen is there once.
 Lanes lie one after the other in the batch, [lane * example, ...], so that a module's own forward pass runs as it is;
 where it hands a stacked tensor to a function, `Lanes` puts that function's stacked form in its place. What is read in
-another way, in a list or past PyTorch's functions, has no gradient here; `cohort.survey` looks for that.
+another way, in a list or past PyTorch's functions, has no gradient here; `survey.survey` looks for that.
 
 A lane's result depends neither on its neighbours nor on its place; nor on the width, of two or more, as long as each
-matrix product is computed alike at any number of lanes; `cohort.survey` tries that.
+matrix product is computed alike at any number of lanes; `survey.survey` tries that.
 """
 
 from __future__ import annotations

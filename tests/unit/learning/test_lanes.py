@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from netfed.errors import ScenarioError
 from netfed.learning.adapters import Adapter, Full, Head, LoRA
-from netfed.learning.cohort import lane_batch, survey
+from netfed.learning.cohort import lane_batch
 from netfed.learning.data.datasets import Digits
 from netfed.learning.data.partitions import Iid
 from netfed.learning.data.shares import deal
@@ -25,6 +25,7 @@ from netfed.learning.models.spec import CNN, MLP, BatchNormCNN, ConvTransformer,
 from netfed.learning.optimizers import SGD, AdamW
 from netfed.learning.rules.backprop import Backprop
 from netfed.learning.rules.spec import Rule
+from netfed.learning.survey import survey
 from netfed.learning.task import Classification
 from netfed.learning.trainer import LocalTraining
 from netfed.streams import Streams
