@@ -159,7 +159,8 @@ def strays(stack: Stack, rule: Backprop, shares: Sequence[TaskExamples]) -> list
     inputs, _, _ = _pool(shares, stack.device)
     lanes = Lanes(stack, [torch.Generator() for _ in shares], rule.batch_size)
     lanes.sizes = [rule.batch_size for _ in shares]
-    outputs = _outputs(stack, lanes, inputs, torch.arange(len(shares) * rule.batch_size))
+    index = torch.arange(len(shares) * rule.batch_size, device=stack.device)
+    outputs = _outputs(stack, lanes, inputs, index)
     trained = {name: active for name, active in stack.active.items() if active.requires_grad}
     found = torch.autograd.grad(outputs.sum(), list(trained.values()), allow_unused=True)
     return [name for name, gradient in zip(trained, found, strict=True) if gradient is not None]

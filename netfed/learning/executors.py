@@ -32,12 +32,12 @@ class Survey:
     """What the choice of an executor rests on.
 
     Attributes:
-        refuse: Tries it; returns why clients cannot train in lanes, None if they can.
+        refuse: Tries it on a device (``cpu``, ``cuda``); returns why clients cannot train in lanes, None if they can.
         step_flops: Floating-point operations of one training step.
         numbers: Of which each lane has its own: parameters that train, and buffers.
     """
 
-    refuse: Callable[[], str | None]
+    refuse: Callable[[str], str | None]
     step_flops: float
     numbers: int
 
@@ -205,16 +205,27 @@ class Cohort(Executor, kind="cohort"):
         return f"clients in lanes on {torch.cuda.get_device_name()}"
 
     def serving(self, together: int, survey: Callable[[], Survey]) -> Executor:
-        import torch
-
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ScenarioError("executor.device: PyTorch finds no CUDA device here")
-        if refusal := survey().refuse():
+        if self.device == "cuda":
+            _exact_cuda()
+        if refusal := survey().refuse(self.device):
             raise ScenarioError(f"executor: clients cannot train in lanes: {refusal}; choose threads")
         return self
 
     def pool(self, workers: int | None = None) -> Pool:
         return _CohortPool(workers or self.workers or _cores(), self.width, self.device)
+
+
+def _exact_cuda() -> None:
+    """Let convolutions on CUDA compute in full precision, and the same bits every time.
+
+    Raises:
+        ScenarioError: There is no CUDA device.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ScenarioError("executor.device: PyTorch finds no CUDA device here")
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32 = True, False
 
 
 FEWEST_TOGETHER = 4
@@ -246,7 +257,7 @@ class Auto(Executor, kind="auto"):
         if together < FEWEST_TOGETHER:
             return threads
         found = survey()
-        if found.step_flops > MOST_FLOPS or found.numbers > MOST_NUMBERS or found.refuse():
+        if found.step_flops > MOST_FLOPS or found.numbers > MOST_NUMBERS or found.refuse("cpu"):
             return threads
         return Cohort(self.workers, lazy=self.lazy, window=self.window)
 

@@ -45,12 +45,15 @@ def survey(task: Classification, model: Model, adapter: Adapter, rule: Rule, str
     )
 
 
-def _refusal(module: nn.Module, rule: Rule, task: Classification, state: Tensors, start: Tensors) -> str | None:
+def _refusal(
+    module: nn.Module, rule: Rule, task: Classification, state: Tensors, start: Tensors, device: str
+) -> str | None:
     """Train lanes of the shape that they will have, in companies of several sizes, and one of them alone; say what does
     not agree. How matrices are multiplied may depend on the number of pairs: where they are vectors, it does.
 
     Args:
         rule: With batches of `lane_batch`, and one epoch.
+        device: Where lanes train; by itself one trains on the CPU.
     """
     if type(rule) is not Backprop:  # what a subclass changes, lanes would not do
         return f"rule {type(rule).__name__} has no stacked form"
@@ -58,7 +61,7 @@ def _refusal(module: nn.Module, rule: Rule, task: Classification, state: Tensors
         return "products of vectors, in batches of one example, depend on who trains beside it"
     plain = Backprop(learning_rate=rule.learning_rate, batch_size=rule.batch_size)
     shares = [_some(task, 2 * rule.batch_size - lane % (rule.batch_size // 2 + 1)) for lane in range(max(_WIDTHS))]
-    stack = Stack(module, list(start), "cpu")
+    stack = Stack(module, list(start), device)
 
     def lanes(rule: Backprop, width: int) -> list[Tensors]:
         return train_together(stack, rule, task.slopes, state, start, shares[:width], range(width))

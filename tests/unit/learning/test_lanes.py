@@ -12,21 +12,24 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from netfed.errors import ScenarioError
 from netfed.learning.adapters import Adapter, Full, Head, LoRA
-from netfed.learning.cohort import lane_batch
+from netfed.learning.cohort import lane_batch, strays, train_together
 from netfed.learning.data.datasets import Digits
 from netfed.learning.data.partitions import Iid
 from netfed.learning.data.shares import deal
 from netfed.learning.data.spec import Split
 from netfed.learning.executors import FEWEST_TOGETHER, MOST_FLOPS, MOST_NUMBERS, Auto, Cohort, Serial, Survey, Threads
+from netfed.learning.lanes import Stack
 from netfed.learning.models.spec import CNN, MLP, BatchNormCNN, ConvTransformer, Model
 from netfed.learning.optimizers import SGD, AdamW
 from netfed.learning.rules.backprop import Backprop
 from netfed.learning.rules.spec import Rule
 from netfed.learning.survey import survey
-from netfed.learning.task import Classification
+from netfed.learning.task import Classification, TaskExamples
 from netfed.learning.trainer import LocalTraining
 from netfed.streams import Streams
 from tests.conftest import Build, Play
@@ -134,7 +137,40 @@ def look(task: Classification, model: Model, adapter: Adapter | None = None, rul
     "model", [MLP((8,)), CNN((2,), 4), BatchNormCNN((2,), 4), ConvTransformer(6, 2, 1)], ids=lambda model: model.kind
 )
 def test_every_built_in_model_can_be_trained_in_lanes(task: Classification, model: Model, adapter: Adapter) -> None:
-    assert look(task, model, adapter).refuse() is None
+    assert look(task, model, adapter).refuse("cpu") is None
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses operations on tensors of two devices, but for copies and scalars."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor) and leaf.dim()]
+        if func.overloadpacket not in (torch.ops.aten.copy_, torch.ops.aten._to_copy):
+            assert len({tensor.device for tensor in tensors}) <= 1, func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("adapter", [Full(), LoRA(2), Head()], ids=lambda adapter: adapter.kind)
+@pytest.mark.parametrize(
+    "model", [MLP((8,)), CNN((2,), 4), BatchNormCNN((2,), 4), ConvTransformer(6, 2, 1)], ids=lambda model: model.kind
+)
+def test_lanes_train_wholly_on_their_device(
+    task: Classification, model: Model, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an accelerator: tensors of the device ``meta`` have no numbers, but a place."""
+    monkeypatch.setattr(Stack, "added", lambda stack, model: iter([{}] * len(next(iter(stack.tensors.values())))))
+    module = model.build(task.shape, task.classes, 0)
+    adapter.attach(module, 0)
+    own = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    own |= {name for name, _ in module.named_buffers()}
+    base = module.state_dict()
+    stack = Stack(module, [name for name in base if name in own], "meta")
+    rule = Backprop(batch_size=4, epochs=2, optimizer=SGD(momentum=0.9), proximal=0.1)
+    shares = [TaskExamples(torch.rand(count, 1, 8, 8), torch.zeros(count, dtype=torch.int64), "") for count in (9, 5)]
+    with OneDevice():
+        train_together(stack, rule, task.slopes, base, {name: base[name] for name in own}, shares, range(2))
+        assert strays(stack, rule, shares) == []
+    assert {tensor.device.type for tensor in stack.parameters} == {"meta"}
 
 
 def test_work_and_size_are_counted(task: Classification) -> None:
@@ -150,7 +186,7 @@ def test_work_and_size_are_counted(task: Classification) -> None:
 def test_whatever_has_stacked_forms_can_be_trained_in_lanes(task: Classification, module: type[nn.Module]) -> None:
     """And comes out as it does alone: that is what is tried."""
     Whole.module = module
-    assert look(task, Whole(), rule=Backprop(batch_size=10, learning_rate=0.1)).refuse() is None
+    assert look(task, Whole(), rule=Backprop(batch_size=10, learning_rate=0.1)).refuse("cpu") is None
 
 
 @pytest.mark.parametrize(
@@ -172,7 +208,7 @@ def test_a_parameter_without_gradient_in_lanes_is_found_however_little_it_does(
 ) -> None:
     """With so small a factor its movement is lost in the rounding of what the trial compares."""
     Made.forward = forward
-    found = look(task, Made(), rule=Backprop(batch_size=10, optimizer=AdamW(), learning_rate=1e-6)).refuse()
+    found = look(task, Made(), rule=Backprop(batch_size=10, optimizer=AdamW(), learning_rate=1e-6)).refuse("cpu")
     assert found is not None
     assert found.startswith(refusal), found
 
@@ -196,7 +232,7 @@ def test_what_has_no_stacked_form_is_refused(
     task: Classification, forward: Callable[[nn.Module, Tensor], Tensor], refusal: str
 ) -> None:
     Made.forward = forward
-    found = look(task, Made()).refuse()
+    found = look(task, Made()).refuse("cpu")
     assert found is not None
     assert re.search(refusal, found), found
 
@@ -211,7 +247,7 @@ def test_a_rule_without_a_stacked_form_is_refused(task: Classification) -> None:
             pass
 
     try:
-        assert look(task, MLP((8,)), rule=Still()).refuse() == "rule Still has no stacked form"
+        assert look(task, MLP((8,)), rule=Still()).refuse("cpu") == "rule Still has no stacked form"
     finally:
         del Rule.kinds["test.still"]
 
@@ -227,7 +263,7 @@ class Uphill(Backprop):
 
 
 def test_a_rule_that_changes_backprop_is_not_taken_for_it(task: Classification, built: Build) -> None:
-    assert look(task, MLP((8,)), rule=Uphill(batch_size=10)).refuse() == "rule Uphill has no stacked form"
+    assert look(task, MLP((8,)), rule=Uphill(batch_size=10)).refuse("cpu") == "rule Uphill has no stacked form"
     experiment = built("executor=auto", rule=Uphill(batch_size=10))
     assert experiment.fingerprint["executor"] == "one client at a time"
     training = LocalTraining(experiment.simulation.trainer, Uphill(), task.share(0), 0)
@@ -256,18 +292,18 @@ class ByShape(SGD):
 
 def test_the_optimizer_takes_part_in_the_trial(task: Classification) -> None:
     normed, by_shape = (Backprop(batch_size=10, optimizer=optimizer) for optimizer in (Normed(), ByShape()))
-    assert "depends on who trains beside it" in str(look(task, MLP((8,)), rule=normed).refuse())
+    assert "depends on who trains beside it" in str(look(task, MLP((8,)), rule=normed).refuse("cpu"))
 
     def forward(self: Any, x: Tensor) -> Tensor:
         return F.linear(x.flatten(1), self.layer.weight)
 
     Made.forward = forward
-    assert look(task, Made(), rule=by_shape).refuse() == "optimizer ByShape is not what it is alone"
+    assert look(task, Made(), rule=by_shape).refuse("cpu") == "optimizer ByShape is not what it is alone"
 
 
 def test_what_has_no_gradient_but_noise_does_not_count(task: Classification) -> None:
     """Attention does not depend on the bias of its keys: AdamW moves it all the same."""
-    assert look(task, ConvTransformer(6, 2, 1), rule=Backprop(batch_size=10, optimizer=AdamW())).refuse() is None
+    assert look(task, ConvTransformer(6, 2, 1), rule=Backprop(batch_size=10, optimizer=AdamW())).refuse("cpu") is None
 
 
 def test_the_trial_has_the_shapes_of_the_run(task: Classification) -> None:
@@ -275,13 +311,13 @@ def test_the_trial_has_the_shapes_of_the_run(task: Classification) -> None:
         return self.layer((x - x.mean(0) if len(x) > 100 else x).flatten(1)) + self.shift
 
     Made.forward = forward
-    assert look(task, Made(), rule=Backprop(batch_size=12)).refuse() is None
-    assert "depends on who" in str(look(task, Made(), rule=Backprop(batch_size=40)).refuse())
+    assert look(task, Made(), rule=Backprop(batch_size=12)).refuse("cpu") is None
+    assert "depends on who" in str(look(task, Made(), rule=Backprop(batch_size=40)).refuse("cpu"))
 
 
 def test_batches_of_one_example_are_refused(task: Classification) -> None:
     for adapter in (Full(), LoRA(3), Head()):
-        refusal = look(task, MLP((16,)), adapter, Backprop(batch_size=1)).refuse()
+        refusal = look(task, MLP((16,)), adapter, Backprop(batch_size=1)).refuse("cpu")
         assert refusal is not None
         assert "batches of one example" in refusal
 
@@ -294,16 +330,16 @@ def test_a_batch_is_no_larger_than_the_largest_share(task: Classification) -> No
     assert look(task, MLP((8,)), rule=Backprop(batch_size=60_000)).step_flops == step
 
 
-SMALL = Survey(lambda: None, MOST_FLOPS, MOST_NUMBERS)
+SMALL = Survey(lambda _: None, MOST_FLOPS, MOST_NUMBERS)
 
 
 @pytest.mark.parametrize(
     ("found", "chosen"),
     [
         (SMALL, Cohort(3)),
-        (Survey(lambda: "it draws", 1.0, 1), Threads(3)),
-        (Survey(lambda: None, MOST_FLOPS + 1, 1), Threads(3)),
-        (Survey(lambda: None, 1.0, MOST_NUMBERS + 1), Threads(3)),
+        (Survey(lambda _: "it draws", 1.0, 1), Threads(3)),
+        (Survey(lambda _: None, MOST_FLOPS + 1, 1), Threads(3)),
+        (Survey(lambda _: None, 1.0, MOST_NUMBERS + 1), Threads(3)),
     ],
 )
 def test_auto_decides_by_what_is_counted(found: Survey, chosen: Cohort | Threads) -> None:
@@ -322,13 +358,24 @@ def test_who_has_chosen_is_not_overruled_but_told() -> None:
     assert Cohort(2).serving(1, lambda: SMALL) == Cohort(2)
     assert Auto(2).serving(3, nobody_looks) == Threads(2)
     with pytest.raises(ScenarioError, match="executor: clients cannot train in lanes: it draws; choose threads"):
-        Cohort().serving(4, lambda: Survey(lambda: "it draws", 1.0, 1))
+        Cohort().serving(4, lambda: Survey(lambda _: "it draws", 1.0, 1))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
 def test_a_device_that_is_not_there_is_the_users_mistake() -> None:
     with pytest.raises(ScenarioError, match=r"executor\.device: PyTorch finds no CUDA device here"):
         Cohort(device="cuda").serving(4, lambda: SMALL)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_lanes_are_tried_where_they_will_train(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for name in ("deterministic", "allow_tf32"):
+        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
+    Cohort(device=device).serving(4, lambda: Survey(tried.append, 1.0, 1))  # type: ignore[arg-type]
+    assert tried == [device]
+    assert torch.backends.cudnn.deterministic == (device == "cuda")
 
 
 def test_the_choice_is_in_the_fingerprint(play: Play) -> None:
