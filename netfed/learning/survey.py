@@ -24,6 +24,8 @@ from netfed.streams import Streams
 
 _WIDTHS = 2, 3, 5, 8
 """Lanes side by side in the trial."""
+_FELT = 0.01
+"""Learning rate at the least, of plain descent, at which a gradient that is missing or wrong is told from rounding."""
 
 
 def survey(task: Classification, model: Model, adapter: Adapter, rule: Rule, streams: Streams) -> Survey:
@@ -59,7 +61,7 @@ def _refusal(
         return f"rule {type(rule).__name__} has no stacked form"
     if rule.batch_size == 1:
         return "products of vectors, in batches of one example, depend on who trains beside it"
-    plain = Backprop(learning_rate=rule.learning_rate, batch_size=rule.batch_size)
+    plain = Backprop(learning_rate=max(rule.learning_rate, _FELT), batch_size=rule.batch_size)
     shares = [_some(task, 2 * rule.batch_size - lane % (rule.batch_size // 2 + 1)) for lane in range(max(_WIDTHS))]
     stack = Stack(module, list(start), device)
 
