@@ -180,8 +180,8 @@ def weighted_sum(weights: Sequence[float], updates: Sequence[Tensors]) -> Sum:
         np.multiply(numbers[later], weight, out=numbers[later])
         if later:
             np.add(*numbers, out=numbers[0])
-    summed = dict(zip(names, (part.contiguous() for part in parts[0]), strict=True))
-    return Sum(summed, torch.stack(squares).sqrt().tolist())
+    summed = (part.clone(memory_format=torch.contiguous_format) for part in parts[0])
+    return Sum(dict(zip(names, summed, strict=True)), torch.stack(squares).sqrt().tolist())
 
 
 def _parts(whole: torch.Tensor, like: Iterable[torch.Tensor]) -> list[torch.Tensor]:

@@ -73,7 +73,14 @@ def _train(stack: Stack, rule: Backprop, slopes: Slopes, shares: Sequence[TaskEx
 
 
 def _outputs(stack: Stack, lanes: Lanes, inputs: Tensor, index: Tensor) -> Tensor:
-    """Return what the module makes of a batch of each lane, whose places among inputs are given."""
+    """Return what the module makes of a batch of each lane.  # [lane * example, ...]
+
+    Args:
+        stack: Whose module it is.
+        lanes: The active ones.
+        inputs: As from `_pool`.
+        index: Places of the batch among them.  # [lane * example]
+    """
     batch = inputs.index_select(0, index)
     if batch.dim() == 4:
         batch = batch.movedim(-1, 1)
@@ -149,7 +156,7 @@ def _weights(size: int, sizes: Sequence[int]) -> Tensor:
 
 
 def strays(stack: Stack, rule: Backprop, shares: Sequence[TaskExamples]) -> list[str]:
-    """Return the names of parameters that the module also reads past the stacked forms, where they have no gradient.
+    """Return the names of parameters that the module reads, if only once, where they have no gradient in lanes.
 
     Args:
         stack: Of as many lanes as there are shares.
@@ -161,9 +168,9 @@ def strays(stack: Stack, rule: Backprop, shares: Sequence[TaskExamples]) -> list
     lanes.sizes = [rule.batch_size for _ in shares]
     index = torch.arange(len(shares) * rule.batch_size, device=stack.device)
     outputs = _outputs(stack, lanes, inputs, index)
-    trained = {name: active for name, active in stack.active.items() if active.requires_grad}
-    found = torch.autograd.grad(outputs.sum(), list(trained.values()), allow_unused=True)
-    return [name for name, gradient in zip(trained, found, strict=True) if gradient is not None]
+    places = [(name, tensors[name]) for name in stack.originals for tensors in (stack.active, stack.originals)]
+    found = torch.autograd.grad(outputs.sum(), [tensor for _, tensor in places], allow_unused=True)
+    return [name for (name, _), gradient in zip(places, found, strict=True) if gradient is not None]
 
 
 def lane_batch(task: Classification, rule: Rule) -> int:

@@ -43,6 +43,7 @@ class Stack:
         device: Where it computes.
         tensors: By name, of all lanes.  # [lane, ...]
         active: What the module has in their place: those of the active lanes, by name.
+        originals: What trained of the module when it was copied, by name; nothing should read it any more.
         operands: The same numbers as products take them (`Lanes.operand`), by the identity of what is active.
         parameters: Those operands that train, by which gradients are taken; changing them in place changes ``tensors``.
     """
@@ -56,7 +57,8 @@ class Stack:
         self.device = device
         self._base: Tensors | None = None
         self._state = {name: tensor for name, tensor in self.module.state_dict().items() if name not in stacked}
-        self._trained = {name for name, parameter in self.module.named_parameters() if parameter.requires_grad}
+        parameters = self.module.named_parameters()
+        self.originals: Tensors = {name: parameter for name, parameter in parameters if parameter.requires_grad}
         self._slots: dict[str, list[tuple[dict[str, Any], str]]] = {}
         for name in stacked:
             self._slots[name] = list(_slots(self.module, name))
@@ -86,8 +88,8 @@ class Stack:
         self.operands = {id(active): _operand(active) for active in self.active.values()}
         for name, slots in self._slots.items():
             for attributes, attribute in slots:
-                attributes[attribute] = self.active[name].requires_grad_(name in self._trained)
-        trained = (self.active[name] for name in self._slots if name in self._trained)
+                attributes[attribute] = self.active[name].requires_grad_(name in self.originals)
+        trained = (self.active[name] for name in self._slots if name in self.originals)
         self.parameters = [self.operands[id(active)].requires_grad_() for active in trained]
 
 
@@ -156,7 +158,7 @@ class Lanes(JobDraws):
                 return _with_room_behind(func, *args, **kwargs)
             return super().__torch_function__(func, types, args, kwargs)
         if func not in _FORMS:
-            raise NoLanes(f"{resolve_name(func)} has no stacked form")
+            raise NoLanes(f"{resolve_name(func) or func} has no stacked form")
         return _FORMS[func](self, *args, **kwargs)
 
     def fill(self, noise: Tensor, probability: float) -> None:
@@ -173,13 +175,18 @@ class Lanes(JobDraws):
         return id(tensor) in self._stack.operands
 
     def operand(self, tensor: Tensor) -> Tensor:
-        """Return a tensor as products take it: [lane, input, output] or [lane, 1, output]; a shared one as it is."""
+        """Return a tensor as products take it: of a matrix [lane, input, output], of a vector [lane, 1, output].
+
+        One that all lanes share is returned as it is.
+        """
         return self._stack.operands.get(id(tensor), tensor)
 
     def own(self, tensor: Tensor) -> Tensor:
-        """Return a tensor of all lanes, in its own shape, such that it has a gradient; a shared one as it is."""
-        operand = self._stack.operands.get(id(tensor), tensor)
-        return operand.mT if operand is not tensor and tensor.dim() == 3 else operand.view_as(tensor)
+        """Return a tensor of all lanes in its own shape, such that it has a gradient; one that they share as it is."""
+        operand = self._stack.operands.get(id(tensor))
+        if operand is None:
+            return tensor
+        return operand.mT if tensor.dim() == 3 else operand.view_as(tensor)
 
     def each(self, tensor: Tensor | None) -> Any:
         """Return a tensor of each active lane: its own, or what all share."""
@@ -296,6 +303,8 @@ def _batch_norm(
 def _combine(function: Callable[..., Tensor], lanes: Lanes, one: Any, other: Any, **kwargs: Any) -> Tensor:
     """Add, multiply: a folded batch and a parameter that broadcasts along its last dimensions."""
     folded, parameter = (other, one) if lanes.is_stacked(one) else (one, other)
+    if not isinstance(folded, Tensor):
+        raise NoLanes(f"{resolve_name(function)} of a parameter and a number has no stacked form")
     apart = lanes.apart(lanes.own(folded))
     pair = lanes.along(parameter, apart), apart
     return function(*(pair if folded is other else pair[::-1]), **kwargs).flatten(0, 1)

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from netfed.errors import ScenarioError
 from netfed.learning.adapters import Adapter
 from netfed.learning.cohort import lane_batch, strays, train_together
 from netfed.learning.cost import step_cost
@@ -29,7 +30,23 @@ _FELT = 0.01
 
 
 def survey(task: Classification, model: Model, adapter: Adapter, rule: Rule, streams: Streams) -> Survey:
-    """Look at what devices train, and prepare to try whether it can be done in lanes."""
+    """Look at what devices train, and prepare to try whether it can be done in lanes.
+
+    What cannot be looked at is refused: that it cannot be trained at all is for `Trainer` to say.
+
+    Raises:
+        ScenarioError: Model, adapter and data do not fit; the message says how.
+    """
+    try:
+        return _look(task, model, adapter, rule, streams)
+    except ScenarioError:
+        raise
+    except Exception as error:
+        refusal = f"{type(error).__name__}: {error}"
+        return Survey(lambda _: refusal, 0.0, 0)
+
+
+def _look(task: Classification, model: Model, adapter: Adapter, rule: Rule, streams: Streams) -> Survey:
     module = model.build(task.shape, task.classes, streams.seed("model"))
     adapter.attach(module, streams.seed("adapter"))
     module = module.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -87,7 +104,8 @@ def _refusal(
             if not all(torch.equal(one[name], same[name]) for one, same in zip(some, most, strict=False)):
                 return f"{name} depends on who trains beside it"
         one, expected = (each[name] for each in pairs[0])
-        if not torch.allclose(one, expected, rtol=0.0, atol=1e-3 * float(expected.abs().max()) + 1e-6):
+        largest = float(expected.abs().max()) if expected.numel() else 0.0
+        if not torch.allclose(one, expected, rtol=0.0, atol=1e-3 * largest + 1e-6):
             return f"{name} is not what it is alone"
     one, expected = (torch.cat([value.flatten().double() for value in each.values()]) for each in pairs[1])
     if not (one - expected).abs().sum() <= 0.3 * expected.abs().sum() + 1e-6:  # AdamW follows even gradients of noise

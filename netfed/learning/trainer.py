@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -109,7 +109,7 @@ class Trainer:
         buffers = [name for name, _ in self._adapted.named_buffers() if name in self._adapted.state_dict()]
         state = self._adapted.state_dict()
         self.layout = layout_of({name: state[name] for name in [*trained, *buffers]}, trained)
-        self.frozen: Layout = layout_of({name: t for name, t in state.items() if name not in self.layout}, ())
+        self.frozen: Layout = layout_of(_besides(self._adapted, self.layout), ())
 
         initial = [plain(model), task.shape, task.classes, streams.seed("model")]
         if pretraining is None:
@@ -386,6 +386,15 @@ def _require_gradients(module: nn.Module, inputs: torch.Tensor) -> None:
 
 def _state(module: nn.Module) -> Tensors:
     return {name: tensor.detach().clone().contiguous() for name, tensor in module.state_dict().items()}
+
+
+def _besides(module: nn.Module, names: Collection[str]) -> Tensors:
+    """Return what a module has besides some tensors, each under its first name: tied ones have several."""
+    state = module.state_dict(keep_vars=True)
+    first: dict[int, str] = {}
+    for name in [*names, *state]:
+        first.setdefault(id(state[name]), name)
+    return {name: state[name].detach() for name in first.values() if name not in names}
 
 
 def _sum(model: Tensors, delta: Tensors) -> Tensors:

@@ -161,7 +161,7 @@ def test_cnn_against_the_plain_loop(tmp_path: Path, pairs: int) -> None:
         median = statistics.median(ratios[name])
         print(f"{name}: median {median:.2f}, bar {bar}")
     whole, own = map(statistics.median, zip(*overheads, strict=True))
-    print(f"outside torch: median {whole:.3f} of the CPU time, {own:.3f} without the system's; bar {OVERHEAD_BAR}")
+    print(f"outside torch: median {whole:.3f} of the CPU time; {own:.3f} without the system's, bar {OVERHEAD_BAR}")
     for name, bar in BARS.items():
         assert statistics.median(ratios[name]) >= TOLERANCE * bar
     assert own <= OVERHEAD_BAR / TOLERANCE

@@ -54,7 +54,7 @@ def test_the_weighted_sum() -> None:
 
 
 def test_updates_are_summed_however_they_lie() -> None:
-    """Those of lanes are transposed; one that failed in company and was trained by itself is not."""
+    """Matrices of lanes are transposed; those of other executors, and of codecs, are not."""
     generator = torch.Generator().manual_seed(0)
     dense = [
         {"a": torch.randn(3, 5, generator=generator), "b": torch.randn((), generator=generator), "c": torch.empty(0, 2)}
@@ -71,6 +71,7 @@ def test_updates_are_summed_however_they_lie() -> None:
         for name, value in expected.update.items():
             assert torch.equal(total.update[name], value)
             assert total.update[name].is_contiguous()
+            assert total.update[name].untyped_storage().nbytes() == value.nbytes, "nothing else is kept alive"
 
 
 def test_a_model_keeps_its_types_and_its_counters_are_rounded_to_the_nearest() -> None:

@@ -23,7 +23,7 @@ from netfed.learning.data.partitions import Iid
 from netfed.learning.data.shares import deal
 from netfed.learning.data.spec import Split
 from netfed.learning.executors import FEWEST_TOGETHER, MOST_FLOPS, MOST_NUMBERS, Auto, Cohort, Serial, Survey, Threads
-from netfed.learning.lanes import Stack
+from netfed.learning.lanes import _FORMS, Lanes, Stack
 from netfed.learning.models.spec import CNN, MLP, BatchNormCNN, ConvTransformer, Model
 from netfed.learning.optimizers import SGD, AdamW
 from netfed.learning.rules.backprop import Backprop
@@ -49,6 +49,7 @@ class Made(Model, kind="test.made"):
                 super().__init__()
                 self.layer = nn.Linear(64, 10)
                 self.shift = nn.Parameter(torch.zeros(10))
+                self.kept = [self.shift]
 
         return Module()
 
@@ -197,11 +198,19 @@ def test_whatever_has_stacked_forms_can_be_trained_in_lanes(task: Classification
             "shift is read in a way that has no stacked form",
         ),
         (
+            lambda self, x: self.layer(x.flatten(1)) + 1e-6 * self.kept[0].mean(),
+            "shift is read in a way that has no stacked form",
+        ),
+        (
+            lambda self, x: self.layer(x.flatten(1)) + 1e-6 * self.kept[0].mean() + self.shift,
+            "shift is read in a way that has no stacked form",
+        ),
+        (
             lambda self, x: self.layer(x.flatten(1)) + 1e-6 * Added.apply(x.flatten(1)[:, :10], self.shift),
             "RuntimeError: Function AddedBackward returned an invalid gradient",
         ),
     ],
-    ids=["in a list", "past PyTorch's functions"],
+    ids=["in a list", "kept", "kept and read", "past PyTorch's functions"],
 )
 def test_a_parameter_without_gradient_in_lanes_is_found_however_little_it_does(
     task: Classification, forward: Callable[[nn.Module, Tensor], Tensor], refusal: str
@@ -367,6 +376,47 @@ def test_a_device_that_is_not_there_is_the_users_mistake() -> None:
         Cohort(device="cuda").serving(4, lambda: SMALL)
 
 
+def test_gradients_that_are_wrong_are_seen_whatever_the_rate(
+    task: Classification, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def halved(lanes: Lanes, batch: Tensor, shift: Tensor) -> Tensor:
+        return add(lanes, batch, shift) * 0.5 + add(lanes, batch, shift).detach() * 0.5
+
+    add = _FORMS[Tensor.add]
+    monkeypatch.setitem(_FORMS, Tensor.add, halved)
+    Made.forward = lambda self, x: self.layer(x.flatten(1)) + self.shift
+    refusal = look(task, Made(), rule=Backprop(batch_size=10, learning_rate=1e-6)).refuse("cpu")
+    assert refusal == "shift is not what it is alone"
+
+
+def test_what_has_no_numbers_is_no_obstacle(task: Classification) -> None:
+    class Empty(Tied):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("cache", torch.empty(0))
+
+    Whole.module = Empty
+    assert look(task, Whole()).refuse("cpu") is None
+
+
+def test_what_cannot_be_looked_at_is_refused(task: Classification) -> None:
+    class Lazy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.LazyLinear(10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = self.layer(x.flatten(1))
+            return logits
+
+    Whole.module = Lazy
+    assert str(look(task, Whole()).refuse("cpu")).startswith("ValueError: ")
+
+
+def test_the_trial_is_on_the_device_that_it_is_asked_for(task: Classification) -> None:
+    assert "meta tensor" in str(look(task, MLP((8,))).refuse("meta"))
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_lanes_are_tried_where_they_will_train(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
@@ -376,6 +426,7 @@ def test_lanes_are_tried_where_they_will_train(device: str, monkeypatch: pytest.
     Cohort(device=device).serving(4, lambda: Survey(tried.append, 1.0, 1))  # type: ignore[arg-type]
     assert tried == [device]
     assert torch.backends.cudnn.deterministic == (device == "cuda")
+    assert torch.backends.cudnn.allow_tf32 == (device == "cpu")
 
 
 def test_the_choice_is_in_the_fingerprint(play: Play) -> None:
