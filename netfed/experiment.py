@@ -119,7 +119,7 @@ class Experiment:
             t_s=float(row.get("t_s") or 0.0),
             metric=("accuracy", self._scores[-1] if self._scores else None),
             bits=int(row.get("bits_up") or 0) + int(row.get("bits_down") or 0),
-            lost=int(row.get("lost") or 0) + int(row.get("late") or 0),
+            lost=int(row.get("lost") or 0),
             trained=sim.graph.counts("update")["trained"],
             torch_s=self._pool.cpu_s,
         )

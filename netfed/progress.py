@@ -15,7 +15,7 @@ class Progress:
         t_s: Simulated time of the last aggregation.
         metric: Its name and its last value; None while there is none.
         bits: Sent so far, both directions.
-        lost: Updates lost or late so far.
+        lost: Updates lost so far; those that were late or dismissed are not among them.
         trained: Local trainings done so far.
         torch_s: CPU seconds spent on computing values so far.
     """

@@ -44,7 +44,7 @@ def losses(*runs: Results) -> Any:
     selected = sum(int(run.numbers("selected")[-1]) for run in runs)
     drawn = figure(
         _finding(totals, selected),
-        x="round" if len(runs) == 1 else "",
+        x=_axis(runs[0]) if len(runs) == 1 else "",
         y="participations",
         height=340,
         barmode="stack",
@@ -89,7 +89,7 @@ def _by_round(run: Results, lost: list[tuple[float, str]]) -> list[_Bar]:
     """Count in the round at whose end, or before, it was lost; many rounds share a bar."""
     ends_s = run.numbers("t_s")
     last = len(ends_s) - 1
-    share = math.ceil(max(last, 1) / _MOST_BARS)
+    share = _rounds_to_a_bar(run)
     bars = []
     for first in range(1, last + 1, share):
         end = min(first + share - 1, last)
@@ -98,6 +98,15 @@ def _by_round(run: Results, lost: list[tuple[float, str]]) -> list[_Bar]:
         index = min(max(bisect_left(ends_s, time_s), 1), last)
         bars[(index - 1) // share].causes[cause] += 1
     return bars
+
+
+def _rounds_to_a_bar(run: Results) -> int:
+    return math.ceil(max(len(run.numbers("t_s")) - 1, 1) / _MOST_BARS)
+
+
+def _axis(run: Results) -> str:
+    share = _rounds_to_a_bar(run)
+    return "round" if share == 1 else f"round ({share} to a bar)"
 
 
 def _named(first: int, last: int) -> str:

@@ -32,7 +32,8 @@ def utilisation(results: Results, most: int = 12) -> Any:
 
     edges_s, links = utilisation(results)
     if not links:
-        return blank("How busy links were was not recorded (network.meter).")
+        missing = "How busy links were was not recorded (network.meter)."
+        return blank(missing if results.manifest.events else "Nothing is recorded yet.")
     shown = links[most - 1 :: -1]
     in_unit = unit(float(edges_s[-1]), DURATIONS, at_least=2)
     drawn = figure(_finding(links, len(shown)), x=f"simulated time ({in_unit})", height=_AXES_PX + _ROW_PX * len(shown))

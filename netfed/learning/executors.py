@@ -224,7 +224,7 @@ def _exact_cuda() -> None:
     import torch
 
     if not torch.cuda.is_available():
-        raise ScenarioError("executor.device: PyTorch finds no CUDA device here")
+        raise ScenarioError("executor.device: PyTorch finds no CUDA device here; take cpu, or a PyTorch built for CUDA")
     torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32 = True, False
 
 

@@ -153,6 +153,7 @@ def test_many_rounds_share_bars_that_lose_nothing(record: Record) -> None:
     assert counted == Counter(event["cause"] for event in events)
     assert len(figure.data[0].x) == 50
     assert figure.data[0].customdata[0] == "rounds 1 to 3"
+    assert figure.layout.xaxis.title.text == "round (3 to a bar)"
     assert figure.data[0].customdata[-1] == "rounds 148 to 149"
     looks = [(trace.marker.color, trace.marker.pattern.shape) for trace in figure.data]
     assert len(set(looks)) == 9
@@ -201,7 +202,9 @@ def test_what_is_not_there_is_said(record: Record) -> None:
     assert charts.timeline(nothing).layout.title.text == "No round has ended yet."
     assert charts.timeline(begun).layout.title.text == "No round has ended yet."
     assert charts.timeline(idle).layout.title.text.startswith("Round 2: no transfer or computation")
-    assert charts.utilisation(nothing).layout.title.text.startswith("How busy links were was not recorded")
+    assert charts.utilisation(nothing).layout.title.text == "Nothing is recorded yet."
+    unmetered = charts.utilisation(record(ROUNDS, participation(1, 0.0)))
+    assert unmetered.layout.title.text == "How busy links were was not recorded (network.meter)."
     assert charts.utilisation(idle).data == charts.utilisation(record(ROUNDS, EVENTS)).data == ()
     assert charts.losses(begun).layout.title.text == "Nothing is recorded yet."
     assert charts.losses(record(ROUNDS, participation(1, 0.0))).layout.title.text == "Nothing was lost."

@@ -164,3 +164,17 @@ def test_units_import_without_pydantic() -> None:
     command = "import sys, json, netfed.units; print(json.dumps(sorted(sys.modules)))"
     modules = json.loads(subprocess.run([sys.executable, "-c", command], capture_output=True, check=True).stdout)
     assert not {"pydantic", "pydantic_core", "numpy", "torch"} & set(modules)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("20 mbit/s", "'Mbit/s'"), ("20 MBIT/S", "'Mbit/s'"), ("20 Mbps", "'Mbit/s'")]
+)
+def test_a_unit_in_other_capitals_is_taken_for_what_it_spells(written: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=f"did you mean {meant}") as error:
+        TypeAdapter(units.BitsPerSecond).validate_python(written)
+    assert " or " not in str(error.value)
+
+
+def test_of_units_that_differ_in_capitals_alone_all_are_named() -> None:
+    with pytest.raises(ValueError, match="unknown unit 'mj', did you mean 'mJ' or 'MJ'"):
+        TypeAdapter(units.Joules).validate_python("3 mj")
