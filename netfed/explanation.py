@@ -75,7 +75,7 @@ def explain(results: Results) -> Explanation:
         bounds = {bound for bound in BOUNDS if link.seconds[bound] or not link.divided}
         waited |= bounds | {f"{name} {bound}" for bound in bounds}
     felt = causes | waited | ({SHARED} if _is_shared(table, transfers) else set())
-    return Explanation(rounds, links, _without_effect(results, felt, happened))
+    return Explanation(rounds, links, _without_effect(results, felt, happened) if links else {})
 
 
 def _is_shared(table: Any, transfers: Any) -> bool:

@@ -110,8 +110,10 @@ class _Chain:
     def _extended(self, name: Node, file: Path) -> list[Node]:
         try:
             base = _base(str(name.value), file)
-            if base.resolve() in self._open:
-                raise ScenarioError(f"{base} extends itself")
+            if (path := base.resolve()) in self._open:
+                around = [file.name for file in self._open[self._open.index(path) :]]
+                by_way = f" by way of {', '.join(around[1:])}" if around[1:] else ""
+                raise ScenarioError(f"{base} extends itself{by_way}")
             self._files += 1
             if self._files >= MAX_FILES:
                 raise ScenarioError(f"more than {MAX_FILES} files make up this scenario")
@@ -160,6 +162,8 @@ def _base(name: str, file: Path) -> Path:
         raise ScenarioError(f"{name[:64]!r} is no name of a file") from error
     if not inside:
         raise ScenarioError(f"{name} lies outside the folder of {file.name}")
+    if inside and base.is_dir():
+        raise ScenarioError(f"{name} is a folder; name a file")
     if not there:
         raise ScenarioError(f"{name}: no such file{_hint(name)}")
     return base

@@ -67,7 +67,7 @@ def _of_run(explanation: Explanation) -> Iterator[str]:
         share = _share(explanation.parts, explanation.bottleneck)
         yield f"bottleneck: {explanation.bottleneck}, {share} of {duration(float(whole))}"
         yield ""
-        yield f"critical path of {len(rounds)} rounds"
+        yield f"critical path of {len(rounds)} round{'s' * (len(rounds) != 1)}"
         first = Counter(this.bottleneck for this in rounds)
         yield from _table(explanation.parts, {name: f"bottleneck of {count}" for name, count in first.items()})
     if explanation.links:

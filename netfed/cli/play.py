@@ -76,7 +76,7 @@ def resume(folder: Folder, workers: Workers = None, as_json: Json = False) -> No
     from netfed.runfolder import RunFolder
 
     with RunFolder.reopen(folder) as opened:
-        say(f"netfed {__version__}: resuming {folder}")
+        say(f"netfed {__version__}: {'resuming' if opened.summary is None else 'nothing is left to do in'} {folder}")
         _play(opened, workers, as_json)
 
 

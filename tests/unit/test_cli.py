@@ -214,7 +214,9 @@ def test_a_stopped_run_goes_on_to_the_same_result(
     resumed = netfed("resume", the_run(), "--json")
     assert (resumed.code, resumed.json["state"]) == (0, "finished")
     assert resumed.json["digest"] == undisturbed["digest"]
-    assert netfed("resume", the_run(), "--json").json == resumed.json
+    again = netfed("resume", the_run(), "--json")
+    assert again.json == resumed.json
+    assert f"nothing is left to do in {the_run()}" in again.err
 
 
 def test_told_to_stop_twice_it_ends_at_once_and_loses_nothing(netfed: Netfed) -> None:

@@ -223,6 +223,11 @@ def test_a_run_without_events_has_only_its_clock(tmp_path: Path) -> None:
     assert (explanation.parts, explanation.links) == ({"cloud": 7}, {})
 
 
+def test_before_anything_was_sent_no_key_can_have_been_felt(tmp_path: Path) -> None:
+    begun = record(tmp_path, [a_round(0, 1.0, 0.5)], [], resolved=GIVEN)
+    assert explain(begun).unfelt == {}
+
+
 def test_the_verb_tells_it_in_words_and_in_json(netfed: Netfed, run: Results) -> None:
     done = netfed("explain", run.path)
     assert done.code == 0

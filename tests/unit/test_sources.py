@@ -48,7 +48,7 @@ def test_a_file_may_be_named_twice_but_not_by_itself(tmp_path: Path) -> None:
     mine = written(tmp_path, mine="extends: [a.yaml, a.yaml]\n", a="x: 1\n")
     assert trees(mine) == [{"x": 1}, {"x": 1}, {}]
     written(tmp_path, a="y: 1\nextends: mine.yaml\n")
-    assert refusal(mine) == "a.yaml:2:1: extends: mine.yaml extends itself"
+    assert refusal(mine) == "a.yaml:2:1: extends: mine.yaml extends itself by way of a.yaml"
     written(tmp_path, mine="extends: mine.yaml\n")
     assert refusal(mine) == "mine.yaml:1:1: extends: mine.yaml extends itself"
 
@@ -65,7 +65,7 @@ def test_a_file_may_be_named_twice_but_not_by_itself(tmp_path: Path) -> None:
         ("/etc/passwd", "1:1: extends: /etc/passwd lies outside the folder of mine.yaml"),
         ("link.yaml", "1:1: extends: link.yaml lies outside the folder of mine.yaml"),
         ("loop.yaml", "1:1: extends: "),
-        ("sub", "1:1: extends: sub: no such file"),
+        ("sub", "1:1: extends: sub is a folder; name a file"),
         ("pipe", "1:1: extends: pipe: no such file"),
         ("x" * 5000, "1:1: extends: 'xxx"),
         ('"a\\0"', "1:1: extends: 'a\\x00' is no name of a file"),
