@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from netfed.errors import Dropped, SimulationError, TransferLost
 
 if TYPE_CHECKING:
-    from simpy import Environment, Event, Store
+    from simpy import Environment, Event
 
     from netfed.codecs.coder import Coder, Payload
     from netfed.graph import Node
+    from netfed.inbox import Inbox
     from netfed.learning.cost import Cost
     from netfed.learning.trainer import Trainer
     from netfed.network.link import Link
@@ -67,7 +68,7 @@ class Arrival:
         return self.payload.sent
 
 
-def participate(sim: Server, device: Device, model: GlobalModel, inbox: Store) -> Generator[Any, Any, None]:
+def participate(sim: Server, device: Device, model: GlobalModel, inbox: Inbox) -> Generator[Any, Any, None]:
     """A device's part in one round: receive the model, train on it, send the update back."""
     try:
         yield from sim.downlink(device).send(sim.codec.encode_model(model.received, device))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from simpy import Environment, Event, Process, Store
+from simpy import Environment, Event, Process
 
 from netfed.client import Arrival, participate
 from netfed.errors import RunFailed
@@ -22,6 +22,7 @@ from netfed.recorder import Recorder, Row, Scalar
 
 if TYPE_CHECKING:
     from netfed.codecs.coder import Coder
+    from netfed.inbox import Inbox
     from netfed.learning.aggregate import Aggregator, Average
     from netfed.learning.cost import Cost
     from netfed.learning.trainer import Trainer
@@ -205,7 +206,7 @@ class Simulation:
         for device in devices.tolist():
             yield Device(self.population, device, int(self._begun[device]) if draw is None else draw)
 
-    def start(self, device: Device, inbox: Store) -> Process:
+    def start(self, device: Device, inbox: Inbox) -> Process:
         """Start a client on the present model; its arrival is put into ``inbox``."""
         return self.occupy(device, participate(self, device, self.model, inbox))
 

@@ -23,7 +23,7 @@ LAYERS = [
     {"schemes", "manifest", "events", "replay"},
     {"experiment"},
     {"simulation"},
-    {"client", "sized"},
+    {"client", "inbox", "sized"},
     {"task"},
     {"network", "learning", "codecs", "namespace"},
     {"document", "validation"},

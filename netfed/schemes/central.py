@@ -12,8 +12,7 @@ from netfed.schemes.spec import Scheme
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from simpy import Store
-
+    from netfed.inbox import Inbox
     from netfed.network.population import Device
     from netfed.simulation import Simulation
 
@@ -51,12 +50,11 @@ class Central(Scheme, kind="central"):
         return self.rounds * self.devices
 
     def run(self, sim: Simulation) -> Generator[Any, Any, None]:
-        from simpy import Store
-
         from netfed.errors import RunFailed
+        from netfed.inbox import Inbox
         from netfed.schemes.steps import collect, round_end
 
-        inbox = Store(sim.env)
+        inbox = Inbox(sim.env)
         devices = yield from sim.select(self.devices, 0)
         uploads = [sim.occupy(device, _upload(sim, device, inbox)) for device in sim.participants(devices, 0)]
         arrivals = yield from collect(sim, inbox, len(uploads), round_end(sim, uploads))
@@ -69,7 +67,7 @@ class Central(Scheme, kind="central"):
             sim.advance_to(sim.aggregator.add(sim.model.weights, update.delta), len(arrivals))
 
 
-def _upload(sim: Simulation, device: Device, inbox: Store) -> Generator[Any, Any, None]:
+def _upload(sim: Simulation, device: Device, inbox: Inbox) -> Generator[Any, Any, None]:
     """A device's part."""
     from netfed.client import Arrival
     from netfed.codecs.coder import Payload

@@ -14,9 +14,10 @@ from netfed.schemes.steps import shares
 from netfed.simulation import GlobalModel
 
 if TYPE_CHECKING:
-    from simpy import Process, Store
+    from simpy import Process
 
     from netfed.graph import Node
+    from netfed.inbox import Inbox
     from netfed.learning.cost import Cost
     from netfed.network.link import Link
     from netfed.network.population import Device
@@ -120,7 +121,7 @@ class Edge:
             self._sim.accept(arrival)
         return contribution
 
-    def start(self, device: Device, inbox: Store) -> Process:
+    def start(self, device: Device, inbox: Inbox) -> Process:
         """Start a client on the present model; its arrival is put into ``inbox``."""
         return self._sim.occupy(device, participate(self, device, self.model, inbox))
 

@@ -59,13 +59,12 @@ class FedAvg(Scheme, kind="fedavg"):
         return self.rounds * self.cohort
 
     def run(self, sim: Simulation) -> Generator[Any, Any, None]:
-        from simpy import Store
-
+        from netfed.inbox import Inbox
         from netfed.schemes.steps import collect, dismiss, round_end, shares
 
         asked = math.ceil(self.cohort * (1 + self.over_selection))
         for version in range(self.rounds):
-            inbox = Store(sim.env)
+            inbox = Inbox(sim.env)
             devices = yield from sim.select(asked, version)
             clients = [sim.start(device, inbox) for device in sim.participants(devices, version)]
             arrivals = yield from collect(sim, inbox, self.cohort, round_end(sim, clients, self.deadline))

@@ -51,11 +51,10 @@ class FedBuff(Scheme, kind="fedbuff"):
         return self.aggregations * self.buffer
 
     def run(self, sim: Simulation) -> Generator[Any, Any, None]:
-        from simpy import Store
-
+        from netfed.inbox import Inbox
         from netfed.schemes.steps import collect, dismiss, keep_busy
 
-        inbox = Store(sim.env)
+        inbox = Inbox(sim.env)
         seats = [sim.env.process(keep_busy(sim, inbox)) for _ in range(self.concurrency)]
         for version in range(self.aggregations):
             arrivals = yield from collect(sim, inbox, self.buffer)

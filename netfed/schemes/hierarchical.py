@@ -85,9 +85,8 @@ class Hierarchical(Scheme, kind="hierarchical"):
 
     def _serve(self, sim: Simulation, edge: Edge, devices: NDArray[int64]) -> Generator[Any, Any, Contribution | None]:
         """A base station's part in a round; its value is what it brings, or None if a model was lost."""
-        from simpy import Store
-
         from netfed.errors import TransferLost
+        from netfed.inbox import Inbox
         from netfed.schemes.steps import collect, dismiss, round_end
 
         first = sim.model.version * self.edge_rounds
@@ -99,7 +98,7 @@ class Hierarchical(Scheme, kind="hierarchical"):
                 sim.lose(device, sim.model.version, loss.cause)
             return None
         for draw in range(first, first + self.edge_rounds):
-            inbox = Store(sim.env)
+            inbox = Inbox(sim.env)
             reachable = devices[sim.population.available(sim.env.now)[devices]]
             clients = [edge.start(device, inbox) for device in sim.participants(reachable, draw)]
             arrivals = yield from collect(edge, inbox, len(clients), round_end(edge, clients, self.deadline))

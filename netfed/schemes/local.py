@@ -12,9 +12,8 @@ from netfed.schemes.spec import Scheme
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from simpy import Store
-
     from netfed.graph import Node
+    from netfed.inbox import Inbox
     from netfed.network.population import Device
     from netfed.simulation import Simulation
 
@@ -52,8 +51,8 @@ class Local(Scheme, kind="local"):
 
     def run(self, sim: Simulation) -> Generator[Any, Any, None]:
         from numpy import arange
-        from simpy import Store
 
+        from netfed.inbox import Inbox
         from netfed.learning.personal import PersonalModels
         from netfed.schemes.steps import collect, round_end
         from netfed.simulation import GlobalModel
@@ -61,7 +60,7 @@ class Local(Scheme, kind="local"):
         personal = PersonalModels(sim.graph, sim.trainer, self.devices)
         models = personal.initial
         for version in range(self.rounds):
-            inbox = Store(sim.env)
+            inbox = Inbox(sim.env)
             trainings = [
                 sim.env.process(_train(sim, device, personal.own(models, device.id), inbox))
                 for device in sim.participants(arange(self.devices), version)
@@ -72,7 +71,7 @@ class Local(Scheme, kind="local"):
             sim.publish(GlobalModel(version + 1, models), len(arrivals), personal.evaluation)
 
 
-def _train(sim: Simulation, device: Device, model: Node, inbox: Store) -> Generator[Any, Any, None]:
+def _train(sim: Simulation, device: Device, model: Node, inbox: Inbox) -> Generator[Any, Any, None]:
     """A device's part: what a participation is, without its links."""
     from netfed.client import Arrival
     from netfed.codecs.coder import Payload

@@ -9,10 +9,10 @@ from simpy import Event, Interrupt
 from simpy.events import EventPriority
 
 if TYPE_CHECKING:
-    from simpy import Environment, Process, Store
-    from simpy.resources.store import StoreGet
+    from simpy import Environment, Process
 
     from netfed.client import Arrival
+    from netfed.inbox import Inbox
     from netfed.network.population import Device
     from netfed.simulation import Simulation
 
@@ -56,24 +56,16 @@ def round_end(server: Server, clients: Sequence[Process], deadline_s: float | No
     return end
 
 
-def collect(server: Server, inbox: Store, goal: int, until: Event | None = None) -> Generator[Any, Any, list[Arrival]]:
+def collect(server: Server, inbox: Inbox, goal: int, until: Event | None = None) -> Generator[Any, Any, list[Arrival]]:
     """Wait for ``goal`` arrivals, or until an event cuts the wait short; acknowledge and return what has come.
 
     The event ends the last wait itself: conditions, ``get | until``, would be one more event for every arrival.
     """
     arrivals: list[Arrival] = []
-    get: StoreGet
-
-    def cut_short(_: Event) -> None:
-        if not get.triggered and not inbox.items:
-            get.cancel()
-            get.succeed()
-
     if goal and until is not None and not until.processed:
-        until.callbacks.append(cut_short)
+        until.callbacks.append(lambda _: inbox.cut_short())
     while len(arrivals) < goal and (until is None or not until.processed or inbox.items):
-        get = inbox.get()
-        arrival: Arrival | None = yield get
+        arrival: Arrival | None = yield inbox.get()
         if arrival is None:
             break
         server.acknowledge(arrival)
@@ -81,7 +73,7 @@ def collect(server: Server, inbox: Store, goal: int, until: Event | None = None)
     return arrivals
 
 
-def dismiss(server: Server, clients: Iterable[Process], inbox: Store, cause: str) -> Generator[Any, Any, None]:
+def dismiss(server: Server, clients: Iterable[Process], inbox: Inbox, cause: str) -> Generator[Any, Any, None]:
     """Send clients home: interrupt those at work, turn away what has come since.
 
     An interrupt is itself an event: it must land before anyone reads, or doomed work is trained.
@@ -95,7 +87,7 @@ def dismiss(server: Server, clients: Iterable[Process], inbox: Store, cause: str
     inbox.items.clear()
 
 
-def keep_busy(sim: Simulation, inbox: Store) -> Generator[Any, Any, None]:
+def keep_busy(sim: Simulation, inbox: Inbox) -> Generator[Any, Any, None]:
     """Start one client after another, each on the model of its moment; interrupted, send home the one at work."""
     client = None
     try:

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from safetensors.torch import load
-from simpy import Store
 from torch import nn
 
 import netfed.scenario  # registers every built-in kind
@@ -21,6 +20,7 @@ from netfed.codecs.qsgd import QSGD
 from netfed.codecs.sign import SignSGD
 from netfed.codecs.spec import Codec
 from netfed.codecs.topk import TopK
+from netfed.inbox import Inbox
 from netfed.learning.adapters import Adapter, BiasOnly, Full, Head, LoRA
 from netfed.learning.optimizers import SGD, AdamW
 from netfed.learning.rules.backprop import Backprop
@@ -407,7 +407,7 @@ def schemes() -> dict[str, Scheme]:
 
         def run(self, sim):
             for version in range(self.rounds):
-                inbox = Store(sim.env)
+                inbox = Inbox(sim.env)
                 devices = yield from sim.select(self.cohort, version)
                 clients = [self.start(sim, device, inbox) for device in sim.participants(devices, version)]
                 arrivals = self.used((yield from collect(sim, inbox, self.cohort, round_end(sim, clients))))

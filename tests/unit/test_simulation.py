@@ -40,11 +40,11 @@ def test_the_least_draws_are_those_of_a_stable_sort_in_order_of_place(draws: lis
 
 
 def test_who_is_busy_is_not_selected_and_a_client_that_ends_frees_the_one_who_waits(built: Build) -> None:
-    from simpy import Store
+    from netfed.inbox import Inbox
 
     sim = built(FIXED).simulation
     sim.env.run(sim.env.timeout(0.0))
-    inbox = Store(sim.env)
+    inbox = Inbox(sim.env)
     busy = [sim.start(device, inbox) for device in sim.participants(np.arange(8))]
     waiting = [sim.env.process(sim.select(1, index)) for index in (0, 1)]
     sim.env.run(sim.env.all_of(waiting))
@@ -62,11 +62,11 @@ def test_a_device_that_leaves_its_window_in_mid_work_is_lost_as_unavailable(play
 
 
 def test_the_draw_index_counts_a_devices_beginnings_unless_it_is_given(built: Build) -> None:
-    from simpy import Store
+    from netfed.inbox import Inbox
 
     sim = built().simulation
     (first,) = sim.participants(np.array([3]))
-    sim.start(first, Store(sim.env))
+    sim.start(first, Inbox(sim.env))
     sim.env.run()
     assert first.draw == 0
     assert [device.draw for device in sim.participants(np.array([3, 4]))] == [1, 0]

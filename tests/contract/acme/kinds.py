@@ -108,12 +108,11 @@ class Patient(Scheme, kind="acme.patient"):
         return self.rounds * self.cohort
 
     def run(self, sim: Any) -> Any:
-        from simpy import Store
-
+        from netfed.inbox import Inbox
         from netfed.schemes.steps import collect, dismiss, round_end, shares
 
         for version in range(self.rounds):
-            inbox = Store(sim.env)
+            inbox = Inbox(sim.env)
             devices = yield from sim.select(self.cohort, version)
             clients = [sim.start(device, inbox) for device in sim.participants(devices, version)]
             yield round_end(sim, clients)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from simpy import Environment, Interrupt, Process, Store
+from simpy import Environment, Interrupt, Process
 
+from netfed.inbox import Inbox
 from netfed.schemes.steps import Settled, collect, dismiss, round_end, shares
 
 
@@ -41,7 +42,7 @@ def server() -> Server:
     return Server()
 
 
-def client(server: Server, inbox: Store, name: str, after_s: float) -> Process:
+def client(server: Server, inbox: Inbox, name: str, after_s: float) -> Process:
     """Arrives after a time; if it is interrupted, says why."""
 
     def participation() -> Generator[Any, Any, None]:
@@ -79,7 +80,7 @@ def test_settled_happens_after_everything_else_at_its_instant(server: Server) ->
 
 
 def test_collect_waits_for_its_goal_and_leaves_the_rest(server: Server) -> None:
-    inbox = Store(server.env)
+    inbox = Inbox(server.env)
     for name, after_s in (("a", 3.0), ("b", 1.0), ("c", 2.0)):
         client(server, inbox, name, after_s)
     arrivals = finish(server, collect(server, inbox, 2))
@@ -90,7 +91,7 @@ def test_collect_waits_for_its_goal_and_leaves_the_rest(server: Server) -> None:
 
 
 def test_collect_is_cut_short_and_takes_nothing_that_comes_later(server: Server) -> None:
-    inbox = Store(server.env)
+    inbox = Inbox(server.env)
     client(server, inbox, "a", 1.0)
     client(server, inbox, "late", 3.0)
     arrivals = finish(server, collect(server, inbox, 2, until=server.env.timeout(2.0)))
@@ -101,7 +102,7 @@ def test_collect_is_cut_short_and_takes_nothing_that_comes_later(server: Server)
 
 
 def test_collect_takes_what_comes_at_the_instant_of_the_cut(server: Server) -> None:
-    inbox = Store(server.env)
+    inbox = Inbox(server.env)
     for name in ("a", "b"):
         client(server, inbox, name, 2.0)
     server.env.run(until=1.0)
@@ -111,7 +112,7 @@ def test_collect_takes_what_comes_at_the_instant_of_the_cut(server: Server) -> N
 
 
 def test_collect_after_the_cut_takes_what_is_there(server: Server) -> None:
-    inbox = Store(server.env)
+    inbox = Inbox(server.env)
     for name, after_s in (("a", 1.0), ("late", 9.0)):
         client(server, inbox, name, after_s)
     cut = server.env.timeout(2.0)
@@ -123,7 +124,7 @@ def test_collect_after_the_cut_takes_what_is_there(server: Server) -> None:
 
 def test_collect_of_nothing_takes_no_time(server: Server) -> None:
     cut = server.env.timeout(1.0)
-    assert finish(server, collect(server, Store(server.env), 0, until=cut)) == []
+    assert finish(server, collect(server, Inbox(server.env), 0, until=cut)) == []
     assert server.env.now == 0
     server.env.run()  # the cut comes when nobody waits
 
@@ -132,7 +133,7 @@ def test_collect_of_nothing_takes_no_time(server: Server) -> None:
 def test_a_round_ends_with_its_last_client_or_at_its_deadline(
     server: Server, deadline_s: float | None, end_s: float
 ) -> None:
-    inbox = Store(server.env)
+    inbox = Inbox(server.env)
     clients = [client(server, inbox, "a", 1.0), client(server, inbox, "b", 3.0)]
     server.env.run(round_end(server, clients, deadline_s))
     assert server.env.now == end_s
@@ -145,7 +146,7 @@ def test_a_round_without_clients_ends_at_once(server: Server) -> None:
 
 
 def test_dismissed_clients_are_interrupted_and_what_has_come_is_turned_away(server: Server) -> None:
-    inbox = Store(server.env)
+    inbox = Inbox(server.env)
     clients = [client(server, inbox, name, after_s) for name, after_s in (("a", 1.0), ("b", 1.0), ("c", 9.0))]
 
     def serve() -> Generator[Any, Any, None]:

@@ -1,0 +1,53 @@
+"""Where arrivals wait for who collects them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simpy import Event
+
+if TYPE_CHECKING:
+    from simpy import Environment
+
+    from netfed.client import Arrival
+
+
+class Inbox:
+    """Arrivals in the order in which they came, for one who collects them.
+
+    What SimPy's ``Store`` is for many who put and get, with no event for what is put: a twentieth of a participation.
+
+    Args:
+        env: The clock.
+
+    Attributes:
+        items: Those that nobody has taken yet.
+    """
+
+    def __init__(self, env: Environment) -> None:
+        self.items: list[Arrival] = []
+        self._env = env
+        self._awaited: Event | None = None
+
+    def put(self, arrival: Arrival) -> None:
+        """Hand an arrival to whoever waits for one, or keep it."""
+        if self._awaited is None:
+            self.items.append(arrival)
+        else:
+            awaited, self._awaited = self._awaited, None
+            awaited.succeed(arrival)
+
+    def get(self) -> Event:
+        """Return an event that brings the next arrival; `cut_short` brings None instead."""
+        event = self._env.event()
+        if self.items:
+            event.succeed(self.items.pop(0))
+        else:
+            self._awaited = event
+        return event
+
+    def cut_short(self) -> None:
+        """Let whoever waits for an arrival wait no longer."""
+        if self._awaited is not None:
+            awaited, self._awaited = self._awaited, None
+            awaited.succeed()
