@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from simpy import Event
 
+from netfed.errors import SimulationError
+
 if TYPE_CHECKING:
     from simpy import Environment
 
@@ -38,7 +40,13 @@ class Inbox:
             awaited.succeed(arrival)
 
     def get(self) -> Event:
-        """Return an event that brings the next arrival; `cut_short` brings None instead."""
+        """Return an event that brings the next arrival; `cut_short` brings None instead.
+
+        Raises:
+            SimulationError: Somebody waits for it already.
+        """
+        if self._awaited is not None:
+            raise SimulationError("two wait for arrivals at one inbox")
         event = self._env.event()
         if self.items:
             event.succeed(self.items.pop(0))
@@ -46,8 +54,12 @@ class Inbox:
             self._awaited = event
         return event
 
-    def cut_short(self) -> None:
-        """Let whoever waits for an arrival wait no longer."""
-        if self._awaited is not None:
-            awaited, self._awaited = self._awaited, None
-            awaited.succeed()
+    def cut_short(self, wait: Event) -> None:
+        """End a wait, unless it has ended already.
+
+        Args:
+            wait: As from `get`.
+        """
+        if self._awaited is wait:
+            self._awaited = None
+            wait.succeed()

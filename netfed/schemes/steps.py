@@ -62,10 +62,12 @@ def collect(server: Server, inbox: Inbox, goal: int, until: Event | None = None)
     The event ends the last wait itself: conditions, ``get | until``, would be one more event for every arrival.
     """
     arrivals: list[Arrival] = []
+    wait: Event
     if goal and until is not None and not until.processed:
-        until.callbacks.append(lambda _: inbox.cut_short())
+        until.callbacks.append(lambda _: inbox.cut_short(wait))
     while len(arrivals) < goal and (until is None or not until.processed or inbox.items):
-        arrival: Arrival | None = yield inbox.get()
+        wait = inbox.get()
+        arrival: Arrival | None = yield wait
         if arrival is None:
             break
         server.acknowledge(arrival)

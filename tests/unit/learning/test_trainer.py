@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from netfed.errors import ScenarioError
 from netfed.graph import Graph, Node, Store
-from netfed.learning.adapters import Adapter, Full, LoRA
+from netfed.learning.adapters import Adapter, Full, Head, LoRA
 from netfed.learning.cost import Cost
 from netfed.learning.data.datasets import Digits
 from netfed.learning.data.partitions import Iid
@@ -94,6 +95,23 @@ def test_layouts_tell_what_is_sent_from_what_is_sent_once(graph: Graph) -> None:
     buffers = {name: spec for name, spec in norms.items() if not spec.trained}
     assert {spec.dtype for spec in buffers.values()} == {"float32", "int64"}
     assert list(norms)[-len(buffers) :] == list(buffers), "buffers come last"
+
+
+def test_a_tied_parameter_is_sent_once(graph: Graph) -> None:
+    @dataclass(frozen=True)
+    class Tied(Model, kind="test.tied"):
+        def network(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+            layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Linear(16, 16), nn.Linear(16, 16))
+            layers[3].weight = layers[2].weight
+            return layers.append(nn.Linear(16, classes))
+
+    try:
+        full, head = trainer(graph, Tied()), trainer(graph, Tied(), Head())
+    finally:
+        del Model.kinds["test.tied"]
+    assert set(full.layout) == {"1.weight", "1.bias", "2.weight", "2.bias", "3.bias", "4.weight", "4.bias"}
+    assert full.frozen == {}
+    assert set(head.frozen) == {"1.weight", "1.bias", "2.weight", "2.bias", "3.bias"}
 
 
 def test_an_update_is_what_training_adds(graph: Graph) -> None:

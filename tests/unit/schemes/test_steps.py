@@ -122,6 +122,16 @@ def test_collect_after_the_cut_takes_what_is_there(server: Server) -> None:
     assert server.env.now == 2.0
 
 
+def test_what_would_have_cut_one_wait_short_does_not_cut_the_next(server: Server) -> None:
+    inbox = Inbox(server.env)
+    for name, after_s in (("a", 1.0), ("b", 3.0)):
+        client(server, inbox, name, after_s)
+    finish(server, collect(server, inbox, 1, until=server.env.timeout(2.0)))
+    arrivals = finish(server, collect(server, inbox, 1, until=server.env.timeout(9.0)))
+    assert [arrival.device for arrival in arrivals] == ["b"]
+    assert server.env.now == 3.0
+
+
 def test_collect_of_nothing_takes_no_time(server: Server) -> None:
     cut = server.env.timeout(1.0)
     assert finish(server, collect(server, Inbox(server.env), 0, until=cut)) == []
